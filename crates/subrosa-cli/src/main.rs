@@ -1,0 +1,2 @@
+//! The command `subrosa`.
+fn main() {}

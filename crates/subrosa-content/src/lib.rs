@@ -1,0 +1,1 @@
+//! XMTP content types and the application plaintext around them.

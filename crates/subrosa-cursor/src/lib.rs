@@ -1,0 +1,1 @@
+//! Positions in XMTP logs and the rules by which they move.

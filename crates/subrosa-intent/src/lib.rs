@@ -1,0 +1,1 @@
+//! The life of an XMTP intent: kinds, states, legal transitions, retries.

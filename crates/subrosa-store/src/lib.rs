@@ -1,0 +1,1 @@
+//! The encrypted SQLite database of an XMTP client.

@@ -1,0 +1,1 @@
+//! XMTP for applications: clients, groups, direct messages, streams.
