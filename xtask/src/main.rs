@@ -1,7 +1,13 @@
 //! Developer tasks. `cargo xtask help` lists them; each CI job is one of them.
 
+mod ci;
 mod codegen;
+mod deny;
+mod interop;
+mod layers;
+mod package;
 mod run;
+mod spec;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -17,8 +23,9 @@ impl<E: std::error::Error> From<E> for Failed {
     }
 }
 
+/// Developer tasks of the Subrosa workspace.
 #[derive(Parser)]
-#[command(name = "xtask", about = "Developer tasks of the Subrosa workspace")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -26,17 +33,48 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Everything that must hold before a change is merged, tests last.
+    ///
+    /// Stops at the first step that fails; every step but the cargo ones is a task of its own below.
+    Ci {
+        /// Leave out what takes minutes: documentation, packaging, the official client.
+        #[arg(long)]
+        fast: bool,
+    },
     /// Make the checked-in Rust from proto/ (no protoc needed).
     Codegen {
         /// Only compare, change nothing.
         #[arg(long)]
         check: bool,
     },
+    /// Check that crates depend on lower floors only, and cores on nothing that does I/O.
+    Layers,
+    /// Check that every `(chapter §n.m)` in the code leads to a section of docs/spec; list sections nothing cites.
+    Spec,
+    /// Check licences, sources and banned crates by deny.toml (builds cargo-deny on first use).
+    Deny {
+        /// Show warnings too, such as crates that are in the build twice.
+        #[arg(long)]
+        warnings: bool,
+    },
+    /// Pack the crates to be published and check that they compile from their packed files. Publishes nothing.
+    Package,
+    /// Run the official client against our node, and together with our client.
+    ///
+    /// Needs node and npm. Where the C library is older than the official client's binary wants, a newer one is
+    /// taken from the distribution's packages into the target folder (Debian and its kin).
+    Interop(interop::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Ci { fast } => ci::ci(fast),
         Task::Codegen { check } => codegen::codegen(check),
+        Task::Layers => layers::layers(),
+        Task::Spec => spec::spec(),
+        Task::Deny { warnings } => deny::deny(warnings),
+        Task::Package => package::package(),
+        Task::Interop(options) => interop::interop(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,90 @@
+//! `interop`: the official client against our node, then the official client and ours together.
+
+mod libc;
+mod node;
+mod official;
+
+use std::{path::Path, process::Command};
+
+use clap::Args;
+
+use crate::{
+    Failed, repository,
+    run::{cargo, output, run, say, target_folder},
+};
+use node::Node;
+use official::Official;
+
+/// Needs a node that answers "valid" to any contract signature; ours never says yes to a check it did not make.
+const NOT_FOR_US: &str = "smart_contract_wallet";
+
+/// The example of the facade that drives our client, by JSON lines on its standard input and output.
+const DRIVER: &str = "interop_driver";
+
+/// What to run.
+#[derive(Args, Default)]
+pub(crate) struct Options {
+    /// Only scenarios of this name; may be given more than once.
+    #[arg(long)]
+    only: Vec<String>,
+    /// Leave out the official client alone against our node; run only both clients together.
+    #[arg(long)]
+    skip_official: bool,
+    /// Leave out both clients together; run only the official client against our node.
+    #[arg(long)]
+    skip_together: bool,
+}
+
+/// Builds and starts our node, installs the official client, and runs the scenarios.
+pub(crate) fn interop(options: &Options) -> Result<(), Failed> {
+    // The whole workspace, so that features are unified as they are for the tests and nothing is built twice.
+    run(cargo().args(["build", "--workspace", "--locked", "--bins", "--examples"]))?;
+    let folder = target_folder().join("interop");
+    let official = Official::installed(&folder)?;
+    let node = Node::start(&folder)?;
+    say(&format!("interop: our node listens on {}", node.address()));
+
+    let mut ran = 0;
+    if !options.skip_official {
+        ran += scenarios("scenario.mjs", &official, &node, options, None)?;
+    }
+    let driver = target_folder().join("debug/examples").join(DRIVER);
+    if options.skip_together || !repository().join(format!("crates/subrosa/examples/{DRIVER}.rs")).exists() {
+        say("interop: both clients together: left out");
+    } else {
+        ran += scenarios("together.mjs", &official, &node, options, Some(&driver))?;
+    }
+    if ran == 0 {
+        return Err(Failed(format!("interop: no scenario is called {}", options.only.join(" or "))));
+    }
+    say(&format!("interop: {ran} scenarios passed"));
+    Ok(())
+}
+
+/// Runs one script with the chosen scenarios; answers how many there were.
+fn scenarios(
+    script: &str,
+    official: &Official,
+    node: &Node,
+    options: &Options,
+    driver: Option<&Path>,
+) -> Result<usize, Failed> {
+    let command = || {
+        let mut command: Command = official.node_command();
+        command.arg(repository().join("interop").join(script)).env("XMTP_NODE_URL", node.url());
+        if let Some(driver) = driver {
+            command.env("SUBROSA_DRIVER", driver);
+        }
+        command
+    };
+    let known = output(command().arg("--list"))?;
+    let wanted =
+        |name: &&str| *name != NOT_FOR_US && (options.only.is_empty() || options.only.iter().any(|only| only == name));
+    let chosen: Vec<&str> = known.lines().filter(wanted).collect();
+    if chosen.is_empty() {
+        return Ok(0);
+    }
+    say(&format!("interop: {script}, {} scenarios", chosen.len()));
+    run(command().args(&chosen)).map_err(|_| Failed(format!("interop: scenarios of {script} failed, see above")))?;
+    Ok(chosen.len())
+}
