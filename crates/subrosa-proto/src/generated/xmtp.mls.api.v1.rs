@@ -20,7 +20,7 @@ pub mod welcome_message {
         /// 32 bytes; any other length makes the whole query or stream item fail in the client
         #[prost(bytes = "vec", tag = "3")]
         pub installation_key: ::prost::alloc::vec::Vec<u8>,
-        /// HPKE-wrapped (or symmetric) MLS Welcome, §4.2
+        /// HPKE-wrapped (or symmetric) MLS Welcome (envelopes §4.2)
         #[prost(bytes = "vec", tag = "4")]
         pub data: ::prost::alloc::vec::Vec<u8>,
         /// selects the recipient key package; empty for a pointee
@@ -177,10 +177,10 @@ pub mod group_message_input {
     /// client → node.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct V1 {
-        /// TLS-serialised MLSMessage (§4.1)
+        /// TLS-serialised MLSMessage (envelopes §4.1)
         #[prost(bytes = "vec", tag = "1")]
         pub data: ::prost::alloc::vec::Vec<u8>,
-        /// 32 bytes, §6.3
+        /// 32 bytes (envelopes §6.3)
         #[prost(bytes = "vec", tag = "2")]
         pub sender_hmac: ::prost::alloc::vec::Vec<u8>,
         /// push-notification hint
@@ -337,7 +337,7 @@ pub struct PublishCommitLogRequest {
     /// serialised PlaintextCommitLogEntry
     #[prost(bytes = "vec", tag = "2")]
     pub serialized_commit_log_entry: ::prost::alloc::vec::Vec<u8>,
-    /// Ed25519 over the serialised entry, §4.5
+    /// Ed25519 over the serialised entry (envelopes §4.5)
     #[prost(message, optional, tag = "3")]
     pub signature: ::core::option::Option<
         super::super::super::identity::associations::RecoverableEd25519Signature,
