@@ -33,12 +33,17 @@ pub(crate) struct Options {
     /// Leave out both clients together; run only the official client against our node.
     #[arg(long)]
     skip_together: bool,
+    /// Take our node and our client as they were built last.
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// Builds and starts our node, installs the official client, and runs the scenarios.
 pub(crate) fn interop(options: &Options) -> Result<(), Failed> {
-    // The whole workspace, so that features are unified as they are for the tests and nothing is built twice.
-    run(cargo().args(["build", "--workspace", "--locked", "--bins", "--examples"]))?;
+    if !options.no_build {
+        // The whole workspace, so that features are unified as they are for the tests and nothing is built twice.
+        run(cargo().args(["build", "--workspace", "--locked", "--bins", "--examples"]))?;
+    }
     let folder = target_folder().join("interop");
     let official = Official::installed(&folder)?;
     let node = Node::start(&folder)?;

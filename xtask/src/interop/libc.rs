@@ -18,6 +18,9 @@ const WANTED: (u32, u32) = (2, 38);
 const RELEASE: &str = "trixie";
 const PACKAGES: &[&str] = &["libc6", "libgcc-s1", "libstdc++6"];
 
+/// Where Debian keeps the keys of its archive.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 /// A dynamic loader and the folder of its libraries.
 pub(crate) struct Loader {
     program: PathBuf,
@@ -99,14 +102,13 @@ fn fetch(folder: &Path) -> Result<(), Failed> {
 fn sources() -> Result<String, Failed> {
     let release = fs::read_to_string("/etc/os-release")?;
     let codename = release.lines().find_map(|l| l.strip_prefix("VERSION_CODENAME=")).unwrap_or_default();
-    let format = "$(RELEASE) $(COMPONENT) $(REPO_URI) $(SIGNED_BY)";
+    let format = "$(RELEASE) $(COMPONENT) $(REPO_URI)";
     let targets = output(Command::new("apt-get").args(["indextargets", "--format", format, "Created-By: Packages"]))?;
+    let signed = if Path::new(KEYRING).exists() { format!("[signed-by={KEYRING}] ") } else { String::new() };
     for line in targets.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if let [release, "main", uri, rest @ ..] = words.as_slice()
+        if let [release, "main", uri] = line.split_whitespace().collect::<Vec<_>>().as_slice()
             && *release == codename
         {
-            let signed = rest.first().map(|key| format!("[signed-by={key}] ")).unwrap_or_default();
             return Ok(format!("deb {signed}{uri} {RELEASE} main\n"));
         }
     }
