@@ -1,0 +1,323 @@
+// Drives the official client and ours in the same conversations, and compares what both see after each scenario.
+//   node together.mjs [--list] [name ...]
+import { isDeepStrictEqual } from 'node:util';
+import { scenario, run, client, clients, wallet, find, texts, members, until, rejects, ok, eq, sleep, Failed } from './lib.mjs';
+import { ours } from './ours.mjs';
+
+// ------------------------------------------------------------------ what a side sees
+const texting = (all) => all.filter((m) => m.content.type === 'Text');
+async function seenByOfficial(conv) {
+  const messages = texting(await conv.listEnrichedMessages());
+  return {
+    epoch: Number((await conv.debugInfo()).epoch),
+    members: await members(conv),
+    name: conv.groupName(),
+    admins: conv.listAdmins().sort(),
+    super_admins: conv.listSuperAdmins().sort(),
+    active: conv.isActive(),
+    messages: messages.map((m) => ({ id: m.id, text: m.content.text, sender: m.senderInboxId })),
+  };
+}
+async function seenByOurs(o, group) {
+  const { epoch, members, name, admins, super_admins, active, messages } = await o.call('info', { group });
+  const bare = messages.map(({ id, text, sender }) => ({ id, text, sender }));
+  return { epoch, members: members.toSorted(), name, admins: admins.toSorted(), super_admins: super_admins.toSorted(), active, messages: bare };
+}
+
+/** Waits until all sides agree on epoch, members, name, roles and messages of a group. Newcomers lack old messages. */
+async function agree(group, officials, all, { messages = true } = {}) {
+  let views;
+  try {
+    await until(async () => {
+      views = {};
+      for (const [i, c] of officials.entries()) views[`official ${i}`] = await seenByOfficial(await find(c, group));
+      for (const [i, o] of all.entries()) {
+        await o.call('sync', { group });
+        views[`ours ${i}`] = await seenByOurs(o, group);
+      }
+      if (!messages) for (const v of Object.values(views)) delete v.messages;
+      const [first, ...rest] = Object.values(views);
+      return rest.every((v) => isDeepStrictEqual(v, first));
+    }, 'agreement', 20000, 300);
+  } catch (e) {
+    const [a, first] = Object.entries(views ?? {})[0] ?? [];
+    for (const [b, other] of Object.entries(views ?? {})) {
+      for (const key of Object.keys(other)) {
+        if (!isDeepStrictEqual(other[key], first[key])) throw new Failed(`${key}: ${a} ${JSON.stringify(first[key])}, ${b} ${JSON.stringify(other[key])}`);
+      }
+    }
+    throw e;
+  }
+  const authenticators = await Promise.all(all.map(async (o) => (await o.call('info', { group })).authenticator));
+  ok(new Set(authenticators.filter(Boolean)).size <= 1, 'our clients have one epoch authenticator');
+}
+/** Our client's texts after it heard of the group and read it. */
+async function read(o, group) {
+  await o.call('sync');
+  await o.call('sync', { group });
+  return o.call('texts', { group });
+}
+const send = (o, group, text) => o.call('send', { group, text });
+
+// ------------------------------------------------------------------ groups
+scenario('ours_creates', async () => {
+  const [o, a] = [await ours(), await client()];
+  const { group } = await o.call('create_group', { inboxes: [a.inboxId()], name: 'by ours' });
+  await send(o, group, 'hello');
+  const ga = await find(a, group);
+  eq([ga.groupName(), ga.addedByInboxId(), await texts(ga)], ['by ours', o.inbox, ['hello']], 'joined by our welcome');
+  await ga.sendText('hello yourself');
+  eq(await read(o, group), ['hello', 'hello yourself'], 'we read the answer');
+  await agree(group, [a], [o]);
+});
+
+scenario('official_creates', async () => {
+  const [o, a] = [await ours(), await client()];
+  const g = await a.conversations().createGroup([o.inbox], { groupName: 'by official' });
+  await g.sendText('hello');
+  eq(await read(o, g.id()), ['hello'], 'joined by its welcome');
+  await send(o, g.id(), 'hello yourself');
+  eq(await texts(g), ['hello', 'hello yourself'], 'it reads the answer');
+  await agree(g.id(), [a], [o]);
+});
+
+scenario('rename_both_ways', async () => {
+  const [o, a] = [await ours(), await client()];
+  const g = await a.conversations().createGroup([o.inbox], { groupName: 'zero' });
+  await read(o, g.id());
+  await o.call('set_name', { group: g.id(), name: 'one' });
+  await g.sync();
+  eq(g.groupName(), 'one', 'renamed by ours');
+  await g.updateGroupName('two');
+  await o.call('sync', { group: g.id() });
+  eq((await o.call('info', { group: g.id() })).name, 'two', 'renamed by the official client');
+  await agree(g.id(), [a], [o]);
+});
+
+scenario('roles_both_ways', async () => {
+  const [o, [a, b]] = [await ours(), await clients(2)];
+  const { group } = await o.call('create_group', { inboxes: [a.inboxId(), b.inboxId()] });
+  const ga = await find(a, group);
+  await o.call('add_admin', { group, inbox: a.inboxId() });
+  await ga.sync();
+  ok(ga.isAdmin(a.inboxId()), 'ours makes an admin');
+  await o.call('remove_admin', { group, inbox: a.inboxId() });
+  await o.call('add_super_admin', { group, inbox: a.inboxId() });
+  await ga.sync();
+  eq([ga.isAdmin(a.inboxId()), ga.isSuperAdmin(a.inboxId())], [false, true], 'ours makes a super admin');
+  await ga.addAdmin(b.inboxId());
+  await ga.removeSuperAdmin(o.inbox);
+  await o.call('sync', { group });
+  await rejects(() => o.call('add_admin', { group, inbox: b.inboxId() }), 'we are no super admin any more');
+  await agree(group, [a, b], [o]);
+});
+
+scenario('thirds_come_and_go', async () => {
+  const [o, o2, [a, b]] = [await ours(), await ours(), await clients(2)];
+  const { group } = await o.call('create_group', { inboxes: [a.inboxId()] });
+  await o.call('add_super_admin', { group, inbox: a.inboxId() });
+  const ga = await find(a, group);
+  await o.call('add', { group, inboxes: [b.inboxId()] });
+  await ga.sync();
+  await ga.addMembers([o2.inbox]);
+  await send(o, group, 'four of us');
+  const gb = await find(b, group);
+  eq([await texts(gb), await read(o2, group)], [['four of us'], ['four of us']], 'both newcomers read');
+  await gb.sendText('from b');
+  await send(o2, group, 'from ours too');
+  await agree(group, [a, b], [o, o2]);
+  await o.call('remove', { group, inboxes: [b.inboxId()] });
+  await ga.sync();
+  await ga.removeMembers([o2.inbox]);
+  await gb.sync();
+  await o2.call('sync', { group }).catch(() => {});
+  eq([gb.isActive(), (await o2.call('info', { group })).active], [false, false], 'both are out');
+  await rejects(() => send(o2, group, 'still here'), 'who is out cannot send');
+  await agree(group, [a], [o]);
+});
+
+scenario('removed_and_added_again', async () => {
+  const [o, a] = [await ours(), await client()];
+  const g = await a.conversations().createGroup([o.inbox]);
+  await g.sendText('before');
+  eq(await read(o, g.id()), ['before'], 'joined');
+  await g.removeMembers([o.inbox]);
+  await g.sendText('without you');
+  await o.call('sync', { group: g.id() }).catch(() => {});
+  eq((await o.call('info', { group: g.id() })).active, false, 'out');
+  await g.addMembers([o.inbox]);
+  await g.sendText('welcome back');
+  eq(await read(o, g.id()), ['before', 'welcome back'], 'in again');
+  await send(o, g.id(), 'thanks');
+  eq((await texts(g)).at(-1), 'thanks', 'and heard');
+  await agree(g.id(), [a], [o], { messages: false });
+});
+
+scenario('pointer_from_official', async () => {
+  const [o, [a, ...rest]] = [await ours(), await clients(5)];
+  const g = await a.conversations().createGroup([o.inbox, ...rest.map((c) => c.inboxId())]);
+  await g.sendText('hello all');
+  eq(await read(o, g.id()), ['hello all'], 'joined by a welcome pointer');
+  await send(o, g.id(), 'hello from ours');
+  await agree(g.id(), [a, rest[0]], [o]);
+});
+
+scenario('pointer_from_ours', async () => {
+  const [o, o2, all] = [await ours(), await ours(), await clients(4)];
+  const { group } = await o.call('create_group', { inboxes: [o2.inbox, ...all.map((c) => c.inboxId())] });
+  await send(o, group, 'hello all');
+  for (const c of all) eq(await texts(await find(c, group)), ['hello all'], 'joined by our welcome pointer');
+  await (await find(all[3], group)).sendText('hello yourselves');
+  await agree(group, all.slice(0, 2), [o, o2]);
+});
+
+scenario('concurrent_commits', async () => {
+  const [o, [a, b]] = [await ours(), await clients(2)];
+  const g = await a.conversations().createGroup([o.inbox, b.inboxId()]);
+  const gb = await find(b, g.id());
+  await read(o, g.id());
+  for (let round = 0; round < 3; round++) {
+    // Who loses the race builds its commit again on the new epoch; a caller may be told that this is still going on.
+    await Promise.allSettled([
+      o.call('set_name', { group: g.id(), name: `name ${round}` }),
+      g.updateGroupDescription(`description ${round}`),
+      gb.updateGroupImageUrlSquare(`https://example.org/${round}`),
+    ]);
+    await until(async () => {
+      await o.call('sync', { group: g.id() }).catch(() => {});
+      for (const x of [g, gb]) await x.sync().catch(() => {});
+      return [g, gb].every((x) => isDeepStrictEqual([x.groupName(), x.groupDescription(), x.groupImageUrlSquare()],
+        [`name ${round}`, `description ${round}`, `https://example.org/${round}`]));
+    }, `all three commits of round ${round} to land`, 30000);
+  }
+  await agree(g.id(), [a, b], [o]);
+});
+
+scenario('concurrent_messages_and_commits', async () => {
+  const [o, a] = [await ours(), await client()];
+  const { group } = await o.call('create_group', { inboxes: [a.inboxId()] });
+  const ga = await find(a, group);
+  const work = [];
+  for (let i = 0; i < 5; i++) {
+    work.push(send(o, group, `o${i}`), ga.sendText(`a${i}`), o.call('set_name', { group, name: `n${i}` }));
+  }
+  await Promise.allSettled(work);
+  await until(async () => (await read(o, group)).length === 10 && (await texts(ga)).length === 10, 'ten messages on both sides', 30000);
+  await agree(group, [a], [o]);
+});
+
+scenario('many_messages', async () => {
+  const [o, a] = [await ours(), await client()];
+  const { group } = await o.call('create_group', { inboxes: [a.inboxId()] });
+  const ga = await find(a, group);
+  for (let i = 0; i < 220; i++) await ga.sendText(`a${i}`, true);
+  await ga.publishMessages();
+  eq((await read(o, group)).at(-1), 'a219', 'more than two pages read by ours');
+  for (let i = 0; i < 220; i++) await o.call('send', { group, text: `o${i}`, queued: true });
+  await o.call('publish', { group });
+  eq((await texts(ga)).at(-1), 'o219', 'and by the official client');
+  await agree(group, [a], [o]);
+});
+
+scenario('ours_restarts', async () => {
+  const [first, a] = [await ours(), await client()];
+  const g = await a.conversations().createGroup([first.inbox]);
+  await g.sendText('one');
+  await read(first, g.id());
+  await send(first, g.id(), 'two');
+  await first.exit();
+  await g.sendText('three');
+  await g.updateGroupName('while you were away');
+  const o = await ours({ w: first.w, db: first.db });
+  eq([o.inbox, o.installation], [first.inbox, first.installation], 'the same installation');
+  eq(await o.call('texts', { group: g.id() }), ['one', 'two'], 'what was read is still there');
+  eq(await read(o, g.id()), ['one', 'two', 'three'], 'what came meanwhile is read');
+  await send(o, g.id(), 'four');
+  eq((await texts(g)).at(-1), 'four', 'and it goes on');
+  await agree(g.id(), [a], [o]);
+});
+
+// ------------------------------------------------------------------ direct messages
+scenario('dm_by_ours', async () => {
+  const [o, a] = [await ours(), await client()];
+  const { group } = await o.call('create_dm', { inbox: a.inboxId() });
+  await send(o, group, 'hi');
+  await a.conversations().sync();
+  const d = a.conversations().getDmByInboxId(o.inbox);
+  eq([d.id(), d.dmPeerInboxId(), await texts(d)], [group, o.inbox, ['hi']], 'the official client finds it');
+  await d.sendText('hi back');
+  eq(await read(o, group), ['hi', 'hi back'], 'both ways');
+  eq((await a.conversations().createDm(o.inbox)).id(), group, 'it begins no second one');
+  await agree(group, [a], [o]);
+});
+
+scenario('dm_by_official', async () => {
+  const [o, a] = [await ours(), await client()];
+  const d = await a.conversations().createDm(o.inbox);
+  await d.sendText('hi');
+  await o.call('sync');
+  eq((await o.call('create_dm', { inbox: a.inboxId() })).group, d.id(), 'we begin no second one');
+  await send(o, d.id(), 'hi back');
+  eq([await read(o, d.id()), await texts(d)], [['hi', 'hi back'], ['hi', 'hi back']], 'both ways');
+  await agree(d.id(), [a], [o]);
+});
+
+scenario('dm_begun_by_both', async () => {
+  const [o, a] = [await ours(), await client()];
+  const d = await a.conversations().createDm(o.inbox);
+  const { group } = await o.call('create_dm', { inbox: a.inboxId() });
+  ok(group !== d.id(), 'two groups at first');
+  await d.sendText('from official');
+  await send(o, group, 'from ours');
+  await o.call('sync_all');
+  await a.conversations().syncAll();
+  const both = ['from official', 'from ours'];
+  const here = a.conversations().getDmByInboxId(o.inbox);
+  const chosen = (await o.call('create_dm', { inbox: a.inboxId() })).group;
+  eq([await texts(here), await read(o, chosen)], [both, both], 'one history on both sides');
+  eq((await o.call('list')).filter((c) => c.kind === 'dm').length, 1, 'one conversation in our list');
+  eq(chosen, here.id(), 'both sides choose the same group');
+  await here.sendText('official again');
+  await send(o, chosen, 'ours again');
+  eq([(await texts(here)).slice(2), (await read(o, chosen)).slice(2)], [['official again', 'ours again'], ['official again', 'ours again']], 'and go on in it');
+});
+
+// ------------------------------------------------------------------ installations
+scenario('our_second_installation', async () => {
+  const w = wallet();
+  const [o1, a] = [await ours({ w }), await client()];
+  const g = await a.conversations().createGroup([o1.inbox]);
+  await g.sendText('one');
+  eq(await read(o1, g.id()), ['one'], 'first installation reads');
+  const o2 = await ours({ w });
+  eq([o2.inbox === o1.inbox, o2.installation === o1.installation], [true, false], 'same inbox, new installation');
+  await sleep(5200); // the official client looks for new installations at most every five seconds
+  await g.sendText('two');
+  await until(async () => { await o2.call('sync'); return (await o2.call('list')).some((c) => c.group === g.id()); }, 'our second installation to be added');
+  await g.sendText('three');
+  ok((await read(o2, g.id())).includes('three'), 'second installation reads');
+  await send(o2, g.id(), 'from the second');
+  eq([(await texts(g)).at(-1), (await read(o1, g.id())).at(-1)], ['from the second', 'from the second'], 'and is heard');
+  await agree(g.id(), [a], [o1]);
+  await agree(g.id(), [a], [o1, o2], { messages: false });
+});
+
+scenario('official_second_installation', async () => {
+  const w = wallet();
+  const [o, a1] = [await ours(), await client(w)];
+  const { group } = await o.call('create_group', { inboxes: [a1.inboxId()] });
+  await send(o, group, 'one');
+  const g1 = await find(a1, group);
+  const a2 = await client(w);
+  await sleep(5200); // so do we
+  await send(o, group, 'two');
+  const g2 = await until(() => find(a2, group), 'the official second installation to be added');
+  await send(o, group, 'three');
+  ok((await texts(g2)).includes('three'), 'second installation reads');
+  await g2.sendText('from the second');
+  eq([(await read(o, group)).at(-1), (await texts(g1)).at(-1)], ['from the second', 'from the second'], 'and is heard');
+  await agree(group, [a1], [o]);
+  await agree(group, [a1, a2], [o], { messages: false });
+});
+
+process.exit((await run(process.argv.slice(2))) ? 1 : 0);
