@@ -21,7 +21,7 @@ async function seenByOfficial(conv) {
 async function seenByOurs(o, group) {
   const { epoch, members, name, admins, super_admins, active, messages } = await o.call('info', { group });
   const bare = messages.map(({ id, text, sender }) => ({ id, text, sender }));
-  return { epoch, members: members.toSorted(), name, admins: admins.toSorted(), super_admins: super_admins.toSorted(), active, messages: bare };
+  return { epoch, members: [...members].sort(), name, admins: [...admins].sort(), super_admins: [...super_admins].sort(), active, messages: bare };
 }
 
 /** Waits until all sides agree on epoch, members, name, roles and messages of a group. Newcomers lack old messages. */

@@ -4,7 +4,10 @@ mod libc;
 mod node;
 mod official;
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use clap::Args;
 
@@ -33,6 +36,9 @@ pub(crate) struct Options {
     /// Leave out both clients together; run only the official client against our node.
     #[arg(long)]
     skip_together: bool,
+    /// Another driver than that of our client, such as interop/driver.mjs: the official client on both sides.
+    #[arg(long)]
+    driver: Option<PathBuf>,
     /// Take our node and our client as they were built last.
     #[arg(long)]
     no_build: bool,
@@ -53,17 +59,27 @@ pub(crate) fn interop(options: &Options) -> Result<(), Failed> {
     if !options.skip_official {
         ran += scenarios("scenario.mjs", &official, &node, options, None)?;
     }
-    let driver = target_folder().join("debug/examples").join(DRIVER);
-    if options.skip_together || !repository().join(format!("crates/subrosa/examples/{DRIVER}.rs")).exists() {
-        say("interop: both clients together: left out");
-    } else {
-        ran += scenarios("together.mjs", &official, &node, options, Some(&driver))?;
+    match driver(options)? {
+        Some(driver) => ran += scenarios("together.mjs", &official, &node, options, Some(&driver))?,
+        None => say("interop: both clients together: left out"),
     }
     if ran == 0 {
         return Err(Failed(format!("interop: no scenario is called {}", options.only.join(" or "))));
     }
     say(&format!("interop: {ran} scenarios passed"));
     Ok(())
+}
+
+/// The driver for our side, if both clients are to run together.
+fn driver(options: &Options) -> Result<Option<PathBuf>, Failed> {
+    if options.skip_together {
+        return Ok(None);
+    }
+    if let Some(other) = &options.driver {
+        return Ok(Some(other.canonicalize()?));
+    }
+    let there = repository().join(format!("crates/subrosa/examples/{DRIVER}.rs")).exists();
+    Ok(there.then(|| target_folder().join("debug/examples").join(DRIVER)))
 }
 
 /// Runs one script with the chosen scenarios; answers how many there were.
