@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    Failed, codegen, deny, interop, layers, package,
+    Failed, codegen, deny, interop, layers, limits, package,
     run::{cargo, run, say},
     spec,
 };
@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     ("codegen", false, || codegen::codegen(true)),
     ("layers", false, layers::layers),
     ("spec", false, spec::spec),
+    ("limits", false, limits::limits),
     ("deny", false, || deny::deny(false)),
     ("clippy", false, clippy),
     ("docs", true, docs),

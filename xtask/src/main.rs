@@ -5,6 +5,7 @@ mod codegen;
 mod deny;
 mod interop;
 mod layers;
+mod limits;
 mod package;
 mod run;
 mod spec;
@@ -51,6 +52,8 @@ enum Task {
     Layers,
     /// Check that every `(chapter §n.m)` in the code leads to a section of docs/spec; list sections nothing cites.
     Spec,
+    /// Check that each limit in the code stands in a section of docs/spec that it cites.
+    Limits,
     /// Check licences, sources and banned crates by deny.toml (builds cargo-deny on first use).
     Deny {
         /// Show warnings too, such as crates that are in the build twice.
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Task::Codegen { check } => codegen::codegen(check),
         Task::Layers => layers::layers(),
         Task::Spec => spec::spec(),
+        Task::Limits => limits::limits(),
         Task::Deny { warnings } => deny::deny(warnings),
         Task::Package => package::package(),
         Task::Interop(options) => interop::interop(&options),

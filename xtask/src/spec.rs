@@ -12,11 +12,11 @@ use crate::{
 
 /// One citation in a text.
 #[derive(Debug, PartialEq)]
-struct Citation {
-    line: usize,
+pub(crate) struct Citation {
+    pub(crate) line: usize,
     /// The chapter, or the word that stood in its place.
-    chapter: String,
-    section: String,
+    pub(crate) chapter: String,
+    pub(crate) section: String,
 }
 
 /// Sections of each chapter, and whether something cites them.
@@ -79,6 +79,24 @@ fn sections(text: &str) -> BTreeMap<Vec<u32>, bool> {
         .collect()
 }
 
+/// The text of one section, those inside it included.
+pub(crate) fn section_text(chapter: &str, section: &str) -> String {
+    let wanted = number(section).unwrap_or_default();
+    let mut inside = false;
+    let mut text = String::new();
+    for line in chapter.lines() {
+        if line.starts_with("##") {
+            let heading = line.trim_start_matches('#').split_whitespace().next().and_then(number);
+            inside = heading.is_some_and(|n| n.starts_with(&wanted));
+        }
+        if inside {
+            text += line;
+            text.push('\n');
+        }
+    }
+    text
+}
+
 /// Parses `3`, `3.` or `3.4.1`.
 fn number(text: &str) -> Option<Vec<u32>> {
     text.trim_end_matches('.').split('.').map(|part| part.parse().ok()).collect()
@@ -90,7 +108,7 @@ fn dotted(number: &[u32]) -> String {
 
 /// Finds the citations in a text. Those of other documents (the word before is a number, as in `RFC 9420 §7`) are
 /// left out.
-fn citations(text: &str, is_chapter: &dyn Fn(&str) -> bool) -> Vec<Citation> {
+pub(crate) fn citations(text: &str, is_chapter: &dyn Fn(&str) -> bool) -> Vec<Citation> {
     let mut found = Vec::new();
     let mut before = String::new(); // the word before, possibly on the line above
     for (index, line) in text.lines().enumerate() {
