@@ -1,0 +1,12 @@
+//! Behaviour of the identity crate through its public interface.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test stops")]
+
+mod log;
+mod properties;
+mod replay;
+mod request;
+mod vectors_keys;
+mod vectors_logs;
+mod vectors_signatures;
+mod vectors_wire;
+mod world;
