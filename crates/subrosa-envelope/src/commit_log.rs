@@ -220,8 +220,8 @@ mod tests {
         #[test]
         fn decoding_inverts_encoding(
             group in prop::collection::vec(any::<u8>(), 1..40),
-            (commit, epoch, result): (u64, u64, i32),
-            (before, after): (Vec<u8>, Vec<u8>),
+            (commit, epoch, result) in any::<(u64, u64, i32)>(),
+            (before, after) in any::<(Vec<u8>, Vec<u8>)>(),
             sequence in 1..=SequenceId::MAX.0,
         ) {
             let entry = CommitLogEntry {
