@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    Failed, codegen, deny, interop, layers, limits, package,
+    Failed, codegen, deny, features, interop, layers, limits, package,
     run::{cargo, run, say},
     spec,
 };
@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     ("deny", false, || deny::deny(false)),
     ("clippy", false, clippy),
     ("docs", true, docs),
+    ("features", true, features::features),
     ("package", true, package::package),
     ("interop", true, || interop::interop(&interop::Options::default())),
     // The command of the README, as it stands there.

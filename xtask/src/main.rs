@@ -3,6 +3,7 @@
 mod ci;
 mod codegen;
 mod deny;
+mod features;
 mod interop;
 mod layers;
 mod limits;
@@ -38,7 +39,7 @@ enum Task {
     ///
     /// Stops at the first step that fails; every step but the cargo ones is a task of its own below.
     Ci {
-        /// Leave out what takes minutes: documentation, packaging, the official client.
+        /// Leave out what takes minutes: documentation, features, packaging, the official client.
         #[arg(long)]
         fast: bool,
     },
@@ -60,6 +61,8 @@ enum Task {
         #[arg(long)]
         warnings: bool,
     },
+    /// Check that each crate compiles without its features and with each of them alone.
+    Features,
     /// Pack the crates to be published and check that they compile from their packed files. Publishes nothing.
     Package,
     /// Run the official client against our node, and together with our client.
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Task::Spec => spec::spec(),
         Task::Limits => limits::limits(),
         Task::Deny { warnings } => deny::deny(warnings),
+        Task::Features => features::features(),
         Task::Package => package::package(),
         Task::Interop(options) => interop::interop(&options),
     };
