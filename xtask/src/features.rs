@@ -6,15 +6,13 @@ use serde_json::Value;
 
 use crate::{
     Failed,
-    run::{cargo, output, run, say},
+    run::{cargo, packages, run, say},
 };
 
 /// Checks every crate that has features.
 pub(crate) fn features() -> Result<(), Failed> {
-    let text = output(cargo().args(["metadata", "--no-deps", "--format-version", "1", "--locked"]))?;
-    let metadata: Value = serde_json::from_str(&text)?;
     let mut count = 0;
-    for package in metadata["packages"].as_array().into_iter().flatten() {
+    for package in &packages()? {
         let name = package["name"].as_str().unwrap_or_default();
         for features in choices(package) {
             say(&format!("features: {name}, {}", if features.is_empty() { "none" } else { &features }));

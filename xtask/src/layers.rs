@@ -5,7 +5,7 @@
 
 use crate::{
     Failed,
-    run::{cargo, output, say},
+    run::{cargo, output, packages, say},
 };
 
 /// Floor of each crate that is shipped (ARCHITECTURE.md has the map). A crate may use lower floors only.
@@ -62,9 +62,9 @@ const NEVER_IN: &[(&str, &[&str])] = &[
 /// Checks every crate of the workspace.
 pub(crate) fn layers() -> Result<(), Failed> {
     let mut wrong = Vec::new();
-    let members = members()?;
-    for name in &members {
-        if TEST_ONLY.contains(&name.as_str()) {
+    let members = packages()?;
+    for name in members.iter().filter_map(|p| p["name"].as_str()) {
+        if TEST_ONLY.contains(&name) {
             continue;
         }
         match floor(name) {
@@ -101,14 +101,6 @@ fn judge(name: &str, floor_of_it: u8, reached: &[String]) -> Vec<String> {
         }
     }
     wrong
-}
-
-/// Names of all crates in the workspace.
-pub(crate) fn members() -> Result<Vec<String>, Failed> {
-    let text = output(cargo().args(["metadata", "--no-deps", "--format-version", "1", "--locked"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&text)?;
-    let packages = metadata["packages"].as_array().into_iter().flatten();
-    Ok(packages.filter_map(|p| p["name"].as_str()).map(str::to_owned).collect())
 }
 
 /// Names of all crates that a crate reaches through normal dependencies.

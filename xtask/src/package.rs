@@ -10,15 +10,13 @@ use serde_json::Value;
 
 use crate::{
     Failed, repository,
-    run::{cargo, output, run, say, target_folder},
+    run::{cargo, packages, run, say, target_folder},
 };
 
 /// Packs all publishable crates and checks that the packed files compile.
 pub(crate) fn package() -> Result<(), Failed> {
-    let metadata: Value =
-        serde_json::from_str(&output(cargo().args(["metadata", "--no-deps", "--format-version", "1", "--locked"]))?)?;
-    let (shipped, kept): (Vec<&Value>, Vec<&Value>) =
-        metadata["packages"].as_array().into_iter().flatten().partition(|p| p["publish"].is_null());
+    let all = packages()?;
+    let (shipped, kept): (Vec<&Value>, Vec<&Value>) = all.iter().partition(|p| p["publish"].is_null());
     complete(&shipped)?;
 
     let target = target_folder();

@@ -5,6 +5,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use serde_json::Value;
+
 use crate::{Failed, repository};
 
 /// Prints one line of progress.
@@ -32,6 +34,16 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Failed> {
         return Err(Failed(format!("`{}` ended with {}", line(command), output.status)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What cargo knows about each crate of the workspace.
+pub(crate) fn packages() -> Result<Vec<Value>, Failed> {
+    let text = output(cargo().args(["metadata", "--no-deps", "--format-version", "1", "--locked"]))?;
+    let mut metadata: Value = serde_json::from_str(&text)?;
+    match metadata["packages"].take() {
+        Value::Array(packages) => Ok(packages),
+        _ => Err(Failed("cargo metadata lists no packages".into())),
+    }
 }
 
 /// Where cargo puts what it builds: `CARGO_TARGET_DIR`, or `target` of the repository.
