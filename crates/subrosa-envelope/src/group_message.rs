@@ -227,7 +227,7 @@ mod tests {
             should_push: bool,
         ) {
             let input = GroupMessageInput { data: data(content, &body), sender_hmac, should_push };
-            prop_assert_eq!(GroupMessageInput::from_proto(input.to_proto()).as_ref(), Ok(&input));
+            prop_assert_eq!(GroupMessageInput::from_proto(input.to_proto()), Ok(input.clone()));
             let message = GroupMessage::new(SequenceId(id), UnixNanos::from_nanos(created), input).unwrap();
             prop_assert_eq!(GroupMessage::from_proto(message.to_proto()), Ok(message));
         }

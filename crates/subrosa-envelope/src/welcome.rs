@@ -380,9 +380,9 @@ mod tests {
 
     fn input() -> impl Strategy<Value = WelcomeInput> {
         let bytes = || prop::collection::vec(any::<u8>(), 1..40);
-        let algorithms = [WrapperAlgorithm::Curve25519, WrapperAlgorithm::XWing, WrapperAlgorithm::Symmetric];
+        let algorithms = vec![WrapperAlgorithm::Curve25519, WrapperAlgorithm::XWing, WrapperAlgorithm::Symmetric];
         let key = any::<[u8; 32]>().prop_map(InstallationId::from_bytes);
-        let direct = (key.clone(), bytes(), bytes(), prop::sample::select(&algorithms[..]), any::<Vec<u8>>()).prop_map(
+        let direct = (key.clone(), bytes(), bytes(), prop::sample::select(algorithms), any::<Vec<u8>>()).prop_map(
             |(installation_key, data, hpke_public_key, wrapper, metadata)| WelcomeInput::Direct {
                 installation_key,
                 data,
@@ -400,7 +400,7 @@ mod tests {
     proptest! {
         #[test]
         fn decoding_inverts_encoding(input in input(), id in 1..=SequenceId::MAX.0, created in 0..=i64::MAX) {
-            prop_assert_eq!(WelcomeInput::from_proto(input.to_proto()).as_ref(), Ok(&input));
+            prop_assert_eq!(WelcomeInput::from_proto(input.to_proto()), Ok(input.clone()));
             let welcome = Welcome::new(SequenceId(id), UnixNanos::from_nanos(created), input).unwrap();
             prop_assert_eq!(Welcome::from_proto(welcome.to_proto()), Ok(welcome));
         }
