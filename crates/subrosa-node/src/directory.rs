@@ -1,0 +1,231 @@
+//! Publishing to identity logs: judged against the log so far and appended in one step per inbox (N13).
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use prost::Message;
+use subrosa_identity::{
+    AssociationState, ChainVerdicts, EntryError, Identifier, IdentityUpdate, MemberIdentifier, VerifiedUpdate,
+};
+use subrosa_proto::xmtp::identity::associations as proto;
+use subrosa_types::InboxId;
+use tokio::sync::Mutex as AsyncMutex;
+use tonic::Status;
+
+use crate::{
+    check::IDENTITY_UPDATE_LIMIT,
+    status::{append_failed, read_failed},
+    store::{Append, AppendError, Association, LogRow, NewIdentityUpdate, Store, locked, query},
+};
+
+/// Most entries of an inbox log (identity §8.1).
+const LOG_LIMIT: usize = 256;
+
+/// Times an update is judged anew because its log moved (transport §4.6).
+const TRIES: usize = 3;
+
+/// Inboxes are spread over this many locks.
+const STRIPES: usize = 64;
+
+/// Items in all remembered states together: members and signatures.
+const CACHE_WEIGHT: usize = 1 << 20;
+
+/// How an inbox stands after its log so far.
+#[derive(Clone, Debug, Default)]
+struct Standing {
+    /// Id of the last entry; 0 for an empty log.
+    last: i64,
+    entries: usize,
+    state: Option<AssociationState>,
+}
+
+impl Standing {
+    fn weight(&self) -> usize {
+        self.state.as_ref().map_or(1, |state| state.members().len() + state.seen_signatures().count())
+    }
+
+    /// The state after one more entry.
+    fn apply(&mut self, id: i64, update: &VerifiedUpdate) -> Result<(), EntryError> {
+        self.state = Some(AssociationState::apply(self.state.as_ref(), update)?);
+        self.last = id;
+        self.entries += 1;
+        Ok(())
+    }
+}
+
+/// Remembered states, so that publishing does not replay a log each time. Forgetting costs time, never truth: what is
+/// remembered is completed from the log before it is used.
+#[derive(Default)]
+struct Cache {
+    standings: HashMap<InboxId, (Standing, usize, u64)>,
+    weight: usize,
+    clock: u64,
+}
+
+impl Cache {
+    fn get(&mut self, inbox: &InboxId) -> Option<Standing> {
+        self.clock += 1;
+        let (standing, _, used) = self.standings.get_mut(inbox)?;
+        *used = self.clock;
+        Some(standing.clone())
+    }
+
+    fn put(&mut self, inbox: InboxId, standing: Standing) {
+        self.clock += 1;
+        let weight = standing.weight();
+        if let Some((_, old, _)) = self.standings.insert(inbox, (standing, weight, self.clock)) {
+            self.weight -= old;
+        }
+        self.weight += weight;
+        if self.weight > CACHE_WEIGHT {
+            self.forget_half();
+        }
+    }
+
+    /// Drops the half that was not used for longest; rare enough to be sorted.
+    fn forget_half(&mut self) {
+        let mut uses: Vec<u64> = self.standings.values().map(|(_, _, used)| *used).collect();
+        uses.sort_unstable();
+        let median = uses.get(uses.len() / 2).copied().unwrap_or(0);
+        self.standings.retain(|_, (_, _, used)| *used > median);
+        self.weight = self.standings.values().map(|(_, weight, _)| weight).sum();
+    }
+}
+
+/// The identity logs of a node.
+pub(crate) struct Directory {
+    stripes: Vec<AsyncMutex<()>>,
+    cache: Mutex<Cache>,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self { stripes: (0..STRIPES).map(|_| AsyncMutex::default()).collect(), cache: Mutex::default() }
+    }
+}
+
+/// A decoded update and its stored form.
+#[derive(Clone)]
+struct Candidate {
+    inbox: InboxId,
+    update: Arc<IdentityUpdate>,
+    data: Vec<u8>,
+}
+
+impl Candidate {
+    fn read(wire: proto::IdentityUpdate) -> Result<Self, Status> {
+        let data = wire.encode_to_vec();
+        if data.len() > IDENTITY_UPDATE_LIMIT {
+            return Err(Status::invalid_argument("identity update too large"));
+        }
+        let update = IdentityUpdate::from_proto(wire).map_err(|error| refused(&error.into()))?;
+        let inbox = update.inbox_id_text().parse().map_err(|_| Status::invalid_argument("invalid inbox id"))?;
+        if update.actions().is_empty() {
+            return Err(Status::invalid_argument("an identity update without actions"));
+        }
+        Ok(Self { inbox, update: Arc::new(update), data })
+    }
+
+    /// Judges the update after the log so far.
+    fn judge(&self, standing: &Standing) -> Result<(Standing, NewIdentityUpdate), Status> {
+        if standing.entries >= LOG_LIMIT {
+            return Err(Status::failed_precondition("inbox log is full"));
+        }
+        // No chain is asked: the verdict on a contract wallet stays unknown, and unknown is never yes.
+        let verified = self.update.verify(&ChainVerdicts::none()).map_err(|error| refused(&error.into()))?;
+        let mut after = standing.clone();
+        after.apply(standing.last, &verified).map_err(|error| refused(&error))?;
+        if after.state.as_ref().is_none_or(|state| state.inbox_id() != self.inbox) {
+            return Err(Status::invalid_argument("the update is for another inbox"));
+        }
+        let diff = after.state.as_ref().map(|new| AssociationState::diff(standing.state.as_ref(), new));
+        let diff = diff.unwrap_or_default();
+        let append = NewIdentityUpdate {
+            inbox: self.inbox,
+            after: standing.last,
+            data: self.data.clone(),
+            associated: associations(&diff.new_members),
+            revoked: associations(&diff.removed_members),
+        };
+        Ok((after, append))
+    }
+}
+
+impl Directory {
+    /// Verifies an update against its log and appends it.
+    pub(crate) async fn publish(&self, store: &Store, wire: proto::IdentityUpdate) -> Result<(), Status> {
+        let candidate = Candidate::read(wire)?;
+        let inbox = candidate.inbox;
+        let _turn = self.stripes[usize::from(inbox.as_bytes()[0]) % STRIPES].lock().await;
+        for _ in 0..TRIES {
+            let standing = self.standing(store, inbox).await?;
+            let candidate = candidate.clone();
+            let (mut after, append) = store.compute(move || candidate.judge(&standing)).await.map_err(|e| read_failed(&e))??;
+            match store.append(Append::IdentityUpdate(Box::new(append))).await {
+                Ok(receipt) => {
+                    after.last = receipt.last_id;
+                    locked(&self.cache).put(inbox, after);
+                    return Ok(());
+                }
+                // A caller that went away while its append was on the way let the next one in early.
+                Err(AppendError::Moved) => {}
+                Err(error) => return Err(append_failed(error)),
+            }
+        }
+        Err(append_failed(AppendError::Moved))
+    }
+
+    /// The state after everything in the log.
+    async fn standing(&self, store: &Store, inbox: InboxId) -> Result<Standing, Status> {
+        let known = locked(&self.cache).get(&inbox).unwrap_or_default();
+        let after = known.last;
+        let rows = store
+            .read(move |connection| query::inbox_log(connection, inbox.as_bytes(), after))
+            .await
+            .map_err(|error| read_failed(&error))?;
+        if rows.is_empty() {
+            return Ok(known);
+        }
+        let standing = store.compute(move || replay(known, rows)).await.map_err(|e| read_failed(&e))?.map_err(|error| {
+            tracing::error!(%error, ?inbox, "a stored identity log does not replay");
+            Status::internal("the inbox log cannot be replayed")
+        })?;
+        locked(&self.cache).put(inbox, standing.clone());
+        Ok(standing)
+    }
+}
+
+fn replay(mut standing: Standing, rows: Vec<LogRow>) -> Result<Standing, EntryError> {
+    for row in rows {
+        let update = IdentityUpdate::from_bytes(&row.data)?.verify(&ChainVerdicts::none())?;
+        standing.apply(row.id, &update)?;
+    }
+    Ok(standing)
+}
+
+/// Says no for good, or "cannot tell now" (V9).
+fn refused(error: &EntryError) -> Status {
+    if error.is_retryable() {
+        Status::unavailable(format!("cannot tell: {error}"))
+    } else {
+        Status::invalid_argument(format!("invalid identity update: {error} ({})", error.label()))
+    }
+}
+
+/// What of a state's changes belongs into the address index: identifiers, not installations (identity §8.3).
+fn associations(members: &[MemberIdentifier]) -> Vec<Association> {
+    let identifiers = members.iter().filter_map(MemberIdentifier::as_identifier);
+    identifiers
+        .filter_map(|identifier| Some(Association { kind: kind_of(&identifier)?.into(), identifier: identifier.text() }))
+        .collect()
+}
+
+fn kind_of(identifier: &Identifier) -> Option<proto::IdentifierKind> {
+    match identifier {
+        Identifier::Ethereum(_) => Some(proto::IdentifierKind::Ethereum),
+        Identifier::Passkey(_) => Some(proto::IdentifierKind::Passkey),
+        _ => None,
+    }
+}
