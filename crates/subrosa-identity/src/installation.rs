@@ -108,6 +108,9 @@ pub fn verify_text(text: &str, signature: &[u8], by: &InstallationId) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+
     use super::*;
 
     #[test]
@@ -118,6 +121,13 @@ mod tests {
             assert_eq!(verify_text("a", &other, &key.id()), Err(SignatureMismatch));
         }
         assert_eq!(verify_text("a", &key.sign_text("a")[..63], &key.id()), Err(SignatureMismatch));
+    }
+
+    #[test]
+    fn the_generator_decides_the_key() {
+        let key = |seed| InstallationKey::generate(&mut ChaCha20Rng::seed_from_u64(seed)).id();
+        assert_eq!(key(1), key(1));
+        assert_ne!(key(1), key(2));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub use signature::{
     UnverifiedSignature, VerifiedSignature, recover_ethereum_address,
 };
 pub use state::{AssociationError, AssociationState, Member, StateDiff};
-pub use text::eip191_hash;
+pub use text::{eip191_hash, utc_seconds};
 pub use update::{DecodeError, IdentityUpdate};
 pub use verify::{VerifiedUpdate, VerifyError};
 pub use wallet::{WalletKey, WalletKeyError};

@@ -283,3 +283,45 @@ fn installations_between(old: Option<&AssociationState>, new: &AssociationState)
     let installations = |members: &[MemberIdentifier]| members.iter().filter_map(|m| m.as_installation()).collect();
     InstallationDiff { added: installations(&diff.new_members), removed: installations(&diff.removed_members) }
 }
+
+#[cfg(test)]
+mod tests {
+    use subrosa_types::UnixNanos;
+
+    use super::*;
+    use crate::{ChainVerdicts, InstallationKey, SignatureRequest, WalletKey, inbox_id};
+
+    /// One update that creates an inbox with many installations, then many that do nothing: the log that would be most
+    /// expensive if every state were kept.
+    #[test]
+    fn states_are_kept_far_enough_apart() {
+        let wallet = WalletKey::from_bytes(&[1; 32]).unwrap();
+        let owner = wallet.identifier();
+        let inbox = inbox_id(&owner, 1).unwrap();
+        let keys: Vec<_> = (0..200).map(|seed| InstallationKey::from_seed([seed; 32])).collect();
+        let mut builder = SignatureRequest::builder(inbox, UnixNanos::EPOCH).create_inbox(owner.clone(), 1);
+        for key in &keys {
+            builder = builder.add_association(key.id(), &owner);
+        }
+        let mut request = builder.request();
+        request.add_wallet_signature(&wallet.sign(request.text())).unwrap();
+        for key in &keys {
+            request.sign_with_installation(key).unwrap();
+        }
+        let first = request.build().unwrap().verify(&ChainVerdicts::none()).unwrap();
+        let nothing = SignatureRequest::builder(inbox, UnixNanos::EPOCH).request().build().unwrap();
+        let nothing = nothing.verify(&ChainVerdicts::none()).unwrap();
+
+        let mut log = InboxLog::new(inbox);
+        log.push(SequenceId(1), &first).unwrap();
+        for sequence in 2..=1_000 {
+            log.push(SequenceId(sequence), &nothing).unwrap();
+        }
+        let work = 1 + first.signatures().count() + 999;
+        let kept: usize = log.kept.values().map(AssociationState::size).sum();
+        assert!(kept <= InboxLog::SHARE * work, "{kept} items kept for {work} applied");
+        for sequence in [1, 2, 150, 999, 1_000] {
+            assert_eq!(log.state_at(SequenceId(sequence)).unwrap().installations().count(), 200);
+        }
+    }
+}

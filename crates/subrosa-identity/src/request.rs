@@ -6,7 +6,7 @@ use subrosa_types::{InboxId, UnixNanos};
 
 use crate::{
     ActionKind, ChainCheck, ChainVerdicts, Identifier, IdentityAction, IdentityUpdate, InstallationKey,
-    MemberIdentifier, UnverifiedSignature, VerifyError, signature::SignedText, text,
+    MemberIdentifier, UnverifiedSignature, VerifyError, inbox_id, signature::SignedText, text,
 };
 
 /// Why a signature is refused or an update is not complete.
@@ -25,6 +25,10 @@ pub enum SignatureRequestError {
     /// A contract wallet's signature needs the number of the block it was verified at, and nobody named one.
     #[error("the block of a contract wallet's signature is not known")]
     BlockNumberUnknown,
+    /// The new recovery identifier is an address that nobody can sign with. The network would accept it and the inbox
+    /// would be locked for good (identity §2.2).
+    #[error("the new recovery address is not 0x and 40 hex digits")]
+    RecoveryAddressInvalid,
     /// Somebody has not signed yet.
     #[error("{} signers are missing", signers.len())]
     MissingSigner {
@@ -39,7 +43,10 @@ impl SignatureRequestError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Verify(error) => error.is_retryable(),
-            Self::UnknownSigner { .. } | Self::BlockNumberUnknown | Self::MissingSigner { .. } => false,
+            Self::UnknownSigner { .. }
+            | Self::BlockNumberUnknown
+            | Self::RecoveryAddressInvalid
+            | Self::MissingSigner { .. } => false,
         }
     }
 
@@ -50,6 +57,7 @@ impl SignatureRequestError {
             Self::Verify(error) => error.label(),
             Self::UnknownSigner { .. } => "SignatureRequestError::UnknownSigner",
             Self::BlockNumberUnknown => "SignatureRequestError::BlockNumber",
+            Self::RecoveryAddressInvalid => "IdentifierValidationError::InvalidAddresses",
             Self::MissingSigner { .. } => "SignatureRequestError::MissingSigner",
         }
     }
@@ -110,7 +118,8 @@ impl PendingAction {
 /// Who has to sign, and what came.
 type Signatures = BTreeMap<MemberIdentifier, Option<UnverifiedSignature>>;
 
-/// Collects the actions of an update. They are fixed before anybody signs.
+/// Collects the actions of an update. They are fixed before anybody signs. Addresses are lower-cased: another case on
+/// the wire never matches a signer (identity §2.2).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SignatureRequestBuilder {
@@ -122,6 +131,7 @@ pub struct SignatureRequestBuilder {
 impl SignatureRequestBuilder {
     /// Creates the inbox. `identifier` signs. The inbox id must be [`inbox_id`](crate::inbox_id) of both.
     pub fn create_inbox(mut self, identifier: Identifier, nonce: u64) -> Self {
+        let identifier = lower_case(identifier);
         self.actions.push(PendingAction::CreateInbox { identifier, nonce });
         self
     }
@@ -132,20 +142,21 @@ impl SignatureRequestBuilder {
         new_member: impl Into<MemberIdentifier>,
         existing_member: impl Into<MemberIdentifier>,
     ) -> Self {
-        let (new_member, existing_member) = (new_member.into(), existing_member.into());
+        let (new_member, existing_member) = (lower_case_member(new_member), lower_case_member(existing_member));
         self.actions.push(PendingAction::AddAssociation { new_member, existing_member });
         self
     }
 
     /// Ends a membership. The recovery identifier signs.
     pub fn revoke(mut self, member: impl Into<MemberIdentifier>, recovery: Identifier) -> Self {
-        self.actions.push(PendingAction::RevokeAssociation { member: member.into(), recovery });
+        let (member, recovery) = (lower_case_member(member), lower_case(recovery));
+        self.actions.push(PendingAction::RevokeAssociation { member, recovery });
         self
     }
 
-    /// Names another recovery identifier; the present one signs. An address must be lower case: another one is
-    /// accepted by the network and locks the inbox for good (identity §2.2).
+    /// Names another recovery identifier; the present one signs.
     pub fn change_recovery(mut self, new_identifier: Identifier, recovery: Identifier) -> Self {
+        let (new_identifier, recovery) = (lower_case(new_identifier), lower_case(recovery));
         self.actions.push(PendingAction::ChangeRecovery { new_identifier, recovery });
         self
     }
@@ -250,13 +261,36 @@ impl SignatureRequest {
     /// The update, once everybody has signed.
     ///
     /// # Errors
-    /// [`SignatureRequestError::MissingSigner`] with those who have not.
+    /// [`SignatureRequestError::MissingSigner`] with those who have not;
+    /// [`SignatureRequestError::RecoveryAddressInvalid`] if the update would lock its inbox.
     pub fn build(self) -> Result<IdentityUpdate, SignatureRequestError> {
+        let recoverable = |action: &PendingAction| match action {
+            // An inbox id can be derived from exactly the addresses that can sign.
+            PendingAction::ChangeRecovery { new_identifier, .. } => inbox_id(new_identifier, 0).is_ok(),
+            _ => true,
+        };
+        if !self.actions.iter().all(recoverable) {
+            return Err(SignatureRequestError::RecoveryAddressInvalid);
+        }
         let actions: Result<_, _> = self.actions.iter().map(|action| action.sign(&self.signatures)).collect();
         match actions {
             Ok(actions) => Ok(IdentityUpdate::new(self.inbox_id, self.client_timestamp_ns, actions)),
             Err(_) => Err(SignatureRequestError::MissingSigner { signers: self.missing_signers() }),
         }
+    }
+}
+
+fn lower_case(identifier: Identifier) -> Identifier {
+    match identifier {
+        Identifier::Ethereum(address) => Identifier::Ethereum(address.to_ascii_lowercase()),
+        Identifier::Passkey(_) => identifier,
+    }
+}
+
+fn lower_case_member(member: impl Into<MemberIdentifier>) -> MemberIdentifier {
+    match member.into() {
+        MemberIdentifier::Ethereum(address) => MemberIdentifier::Ethereum(address.to_ascii_lowercase()),
+        other => other,
     }
 }
 

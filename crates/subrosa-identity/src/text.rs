@@ -29,6 +29,15 @@ pub(crate) fn signature_text<'a>(
     text
 }
 
+/// A time as signature texts show it: RFC 3339 in UTC, whole seconds, of nanoseconds since the Unix epoch read as a
+/// signed number and rounded down (identity §4.2).
+#[must_use]
+pub fn utc_seconds(nanoseconds: u64) -> String {
+    let mut text = String::new();
+    push_time(&mut text, nanoseconds);
+    text
+}
+
 /// Hash that Ethereum wallets sign for a text: Keccak-256 over the personal-message prefix and it (identity §5.1).
 #[must_use]
 pub fn eip191_hash(text: &str) -> [u8; 32] {
@@ -77,9 +86,8 @@ const fn label(member: &MemberIdentifier) -> &'static str {
     }
 }
 
-/// RFC 3339 in UTC, whole seconds, of nanoseconds read as a signed number and rounded down (identity §4.2).
-fn push_time(text: &mut String, client_timestamp_ns: u64) {
-    let seconds = client_timestamp_ns.cast_signed().div_euclid(1_000_000_000);
+fn push_time(text: &mut String, nanoseconds: u64) {
+    let seconds = nanoseconds.cast_signed().div_euclid(1_000_000_000);
     let (days, second_of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil_date(days);
     let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
@@ -121,9 +129,7 @@ mod tests {
             (u64::MAX, "1969-12-31T23:59:59Z"),
         ];
         for (nanos, want) in table {
-            let mut got = String::new();
-            push_time(&mut got, nanos);
-            assert_eq!(got, want);
+            assert_eq!(utc_seconds(nanos), want);
         }
     }
 

@@ -4,7 +4,8 @@ use prost::Message as _;
 use subrosa_proto::xmtp::identity::associations as proto;
 
 use crate::{
-    ChainCheck, ChainVerdicts, IdentityAction, VerifiedUpdate, VerifyError, signature::SignedText, text, verify,
+    ChainCheck, ChainVerdicts, IdentityAction, SignatureKind, VerifiedUpdate, VerifyError, signature::SignedText, text,
+    verify,
 };
 
 /// An ordered list of actions, signed over one text. Nothing is verified yet.
@@ -91,6 +92,15 @@ impl IdentityUpdate {
     #[must_use]
     pub fn actions(&self) -> &[IdentityAction] {
         &self.actions
+    }
+
+    /// How the inbox was created, if this update creates one: tells contract wallets' inboxes apart (identity §9.6).
+    #[must_use]
+    pub fn creation_signature_kind(&self) -> Option<SignatureKind> {
+        self.actions.iter().find_map(|action| match action {
+            IdentityAction::CreateInbox { signature, .. } => Some(signature.kind()),
+            _ => None,
+        })
     }
 
     /// The text that every signature of the update is made over (identity §4).

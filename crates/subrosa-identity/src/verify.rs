@@ -177,10 +177,12 @@ impl<'a> Verifier<'a> {
                 signature: self.verify(signature)?,
             },
             IdentityAction::AddAssociation { new_member, existing_member_signature, new_member_signature } => {
-                VerifiedAction::Add {
-                    new_member: new_member.clone(),
-                    existing: self.verify(existing_member_signature)?,
-                    new: self.verify(new_member_signature)?,
+                let existing = self.verify(existing_member_signature);
+                let new = self.verify(new_member_signature);
+                match (existing, new) {
+                    (Ok(existing), Ok(new)) => VerifiedAction::Add { new_member: new_member.clone(), existing, new },
+                    (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error),
+                    (Err(first), Err(second)) => return Err(if first.is_retryable() { second } else { first }),
                 }
             }
             IdentityAction::RevokeAssociation { member, signature } => {
@@ -194,10 +196,23 @@ impl<'a> Verifier<'a> {
     }
 }
 
+/// An error that lasts is reported even when a chain has not answered about an earlier signature: nobody should wait
+/// for an answer that cannot help.
 pub(crate) fn verify(update: &IdentityUpdate, verdicts: &ChainVerdicts) -> Result<VerifiedUpdate, VerifyError> {
     let text = update.signature_text();
     let mut verifier = Verifier { text: SignedText::new(&text), verdicts, recent: Vec::new() };
-    let actions = update.actions().iter().map(|action| verifier.verify_action(action)).collect::<Result<_, _>>()?;
+    let mut actions = Vec::with_capacity(update.actions().len());
+    let mut unanswered = None;
+    for action in update.actions() {
+        match verifier.verify_action(action) {
+            Ok(action) => actions.push(action),
+            Err(error) if error.is_retryable() => unanswered = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(error) = unanswered {
+        return Err(error);
+    }
     Ok(VerifiedUpdate {
         inner: Arc::new(Inner {
             inbox_id: update.inbox_id_text().to_owned(),

@@ -80,12 +80,22 @@ impl fmt::Debug for WalletKey {
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+
     use super::*;
 
     #[test]
     fn numbers_outside_the_order_are_no_keys() {
         assert_eq!(WalletKey::from_bytes(&[0; 32]).err(), Some(WalletKeyError));
         assert_eq!(WalletKey::from_bytes(&[0xff; 32]).err(), Some(WalletKeyError));
+    }
+
+    #[test]
+    fn the_generator_decides_the_key() {
+        let key = |seed| WalletKey::generate(&mut ChaCha20Rng::seed_from_u64(seed)).address();
+        assert_eq!(key(1), key(1));
+        assert_ne!(key(1), key(2));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Building updates.
 
 use subrosa_identity::{
-    AssociationState, ChainVerdicts, SignatureRequestError, UnverifiedSignature, Verdict, VerifyError,
+    AssociationState, ChainVerdicts, Identifier, IdentityUpdate, SignatureKind, SignatureRequestError,
+    UnverifiedSignature, Verdict, VerifyError, WalletKey,
 };
 
 use crate::world::{World, installation, sign, wallet};
@@ -80,5 +81,45 @@ fn a_built_update_survives_encoding() {
             .revoke(installation(1).id(), owner.clone())
             .change_recovery(wallet(2).identifier(), owner)
     }));
-    assert_eq!(subrosa_identity::IdentityUpdate::from_bytes(&update.to_bytes()), Ok(update));
+    assert_eq!(IdentityUpdate::from_bytes(&update.to_bytes()), Ok(update));
+}
+
+#[test]
+fn addresses_are_lower_cased_so_that_no_inbox_is_locked() {
+    let mut world = World::registered();
+    let owner = world.owner.clone();
+    let shouted = |wallet: &WalletKey| Identifier::Ethereum(format!("0x{}", wallet.address()[2..].to_uppercase()));
+    world.run(|r| r.change_recovery(shouted(&wallet(2)), shouted(&wallet(1)))).unwrap();
+    let state = world.run(|r| r.revoke(shouted(&wallet(1)), shouted(&wallet(2)))).unwrap();
+    assert!(!state.has_member(&owner.into()));
+    assert_eq!(*state.recovery_identifier(), wallet(2).identifier());
+}
+
+#[test]
+fn a_recovery_address_that_cannot_sign_is_not_built() {
+    let mut world = World::registered();
+    for bad in [&wallet(2).address()[2..], "not-an-address"] {
+        let owner = world.owner.clone();
+        let mut request = world.request(|r| r.change_recovery(Identifier::Ethereum(bad.to_owned()), owner));
+        request.add_wallet_signature(&wallet(1).sign(request.text())).unwrap();
+        assert_eq!(request.build(), Err(SignatureRequestError::RecoveryAddressInvalid));
+    }
+}
+
+#[test]
+fn an_error_that_lasts_is_reported_before_a_chain_that_has_not_answered() {
+    let mut world = World::empty();
+    let owner = world.owner.clone();
+    let mut request = world.request(|r| r.create_inbox(owner.clone(), 1).add_association(installation(1).id(), &owner));
+    let signature = UnverifiedSignature::contract_wallet(1, &owner.text(), vec![1], Some(7)).unwrap();
+    let check = request.chain_check(&signature).unwrap();
+    request.add_signature(signature, &ChainVerdicts::from_iter([(check, Verdict::Valid)])).unwrap();
+    request.sign_with_installation(&installation(1)).unwrap();
+    let update = request.build().unwrap();
+    assert_eq!(update.creation_signature_kind(), Some(SignatureKind::ContractWallet));
+    assert_eq!(update.verify(&ChainVerdicts::none()), Err(VerifyError::ChainUnknown));
+
+    let later = update.client_timestamp_ns() + 1_000_000_000;
+    let other_text = IdentityUpdate::new(update.inbox_id_text().to_owned(), later, update.actions().to_vec());
+    assert_eq!(other_text.verify(&ChainVerdicts::none()), Err(VerifyError::InstallationSignature));
 }

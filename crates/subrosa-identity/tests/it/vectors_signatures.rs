@@ -226,7 +226,7 @@ fn check_published_update(remote: &Value) {
         signature: bytes(&asked["signature"]),
         block_number: Some(number(&asked["block_number"])),
     };
-    assert_eq!(update.chain_checks(), [check.clone()]);
+    assert_eq!(update.chain_checks(), std::slice::from_ref(&check));
     assert_eq!(update.verify(&NO_CHAIN), Err(VerifyError::ChainUnknown));
     let rejected = ChainVerdicts::from_iter([(check.clone(), Verdict::Invalid)]);
     assert_eq!(update.verify(&rejected), Err(VerifyError::ContractWalletRejected));
