@@ -21,8 +21,19 @@ pub enum Change {
     },
     /// MLS rows, those of a group or the installation's own.
     Rows(RowChanges),
-    /// Inserts the conversation, or replaces the record of the same group. The version is set by the store.
+    /// Inserts the conversation, or replaces the record of the same group. The version is set by the store. Of an
+    /// existing record, `rotated_at`, `installations_checked` and `last_message` stay: they have changes of their
+    /// own, made without loading the group.
     Conversation(Box<Conversation>),
+    /// Sets times of a conversation; `None` leaves a time as it is.
+    Times {
+        /// The group.
+        group: GroupId,
+        /// When our own leaf was last renewed.
+        rotated_at: Option<UnixNanos>,
+        /// When installations were last compared with the tree.
+        installations_checked: Option<UnixNanos>,
+    },
     /// Guard: the cursor stands before `to`; it moves there.
     Cursor {
         /// Whose.
@@ -157,6 +168,13 @@ pub enum Outgoing {
 pub enum Event {
     /// A message was stored or delivered.
     Message(Box<Message>),
+    /// A message of ours was read back from the network.
+    Delivered {
+        /// Its group.
+        group: GroupId,
+        /// The message.
+        message: MessageId,
+    },
     /// A conversation is new here.
     Conversation(GroupId),
     /// Name, members, admins or our standing changed.

@@ -3,47 +3,9 @@
 use std::collections::BTreeMap;
 
 use subrosa_cursor::EntityKind;
+use subrosa_group::context::ConversationKind;
 use subrosa_intent::{IntentError, IntentKind, IntentState};
 use subrosa_types::{Cursor, Epoch, GroupId, InboxId, InstallationId, MessageId, SequenceId, UnixNanos};
-
-/// What a conversation is (groups §2.7).
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "an unknown kind is refused with the welcome")]
-pub enum ConversationKind {
-    /// Any number of inboxes.
-    Group,
-    /// Two inboxes; several of the same pair are shown as one.
-    Dm,
-    /// The installations of one inbox among themselves; never shown.
-    Sync,
-    /// Carries one message in its metadata and is never used again; never shown.
-    Oneshot,
-}
-
-impl ConversationKind {
-    /// The number on the wire and in the store, 1 to 4.
-    #[must_use]
-    pub const fn number(self) -> i32 {
-        match self {
-            Self::Group => 1,
-            Self::Dm => 2,
-            Self::Sync => 3,
-            Self::Oneshot => 4,
-        }
-    }
-
-    /// The kind with this number.
-    #[must_use]
-    pub fn from_number(number: i32) -> Option<Self> {
-        [Self::Group, Self::Dm, Self::Sync, Self::Oneshot].into_iter().find(|kind| kind.number() == number)
-    }
-
-    /// Whether applications get to see it.
-    #[must_use]
-    pub const fn is_shown(self) -> bool {
-        matches!(self, Self::Group | Self::Dm)
-    }
-}
 
 /// Our standing in a conversation (sync §5.3).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -91,6 +53,23 @@ pub enum Held {
     Identity,
     /// The MLS library cannot follow a commit whose added key package has expired (groups §9.1).
     ExpiredAdd,
+}
+
+impl Held {
+    /// The stored number, 1 or 2.
+    #[must_use]
+    pub const fn number(&self) -> i32 {
+        match self {
+            Self::Identity => 1,
+            Self::ExpiredAdd => 2,
+        }
+    }
+
+    /// The reason with this number.
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Self> {
+        [Self::Identity, Self::ExpiredAdd].into_iter().find(|reason| reason.number() == number)
+    }
 }
 
 /// Everything about a conversation that is readable without loading its MLS state.
