@@ -6,8 +6,10 @@
 //! - [`message_id`], [`transcript_key`], [`welcome_transcript_key`]: who a message is (envelopes §6.1)
 //! - [`EncodedContent`], [`ContentTypeId`]: any content with its type (client §5.1)
 //! - [`Content`]: the built-in content types (client §5.2)
+//! - [`SealedAttachment`]: a file encrypted for storage outside the network (client §5.4)
 mod actions;
 mod attachment;
+mod attachment_cipher;
 mod content;
 mod control;
 mod encoded;
@@ -22,6 +24,7 @@ mod wallet;
 
 pub use actions::{Action, ActionStyle, Actions, Intent};
 pub use attachment::{Attachment, AttachmentSecret, RemoteAttachment};
+pub use attachment_cipher::{AttachmentCipherError, SealedAttachment};
 pub use content::Content;
 pub use control::{DeleteMessage, LeaveRequest};
 pub use encoded::{ContentParts, ContentTypeId, EncodedContent};

@@ -224,3 +224,31 @@ fn vectors_transcripts_have_ids_that_follow_from_their_time() {
         })
         .finish();
 }
+
+#[test]
+fn vectors_an_encrypted_attachment_opens() {
+    Family::load("wire/contents/encrypted_attachment")
+        .each(|_, file| {
+            let cases = file["items"].as_array().unwrap();
+            for case in cases {
+                let remote = RemoteAttachment {
+                    url: String::new(),
+                    content_digest: text(&case["contentDigest"]).to_owned(),
+                    secret: AttachmentSecret::new(bytes(&case["secret"])),
+                    salt: bytes(&case["salt"]),
+                    nonce: bytes(&case["nonce"]),
+                    scheme: String::new(),
+                    content_length: None,
+                    filename: optional(&case["filename"]),
+                };
+                let payload = bytes(&case["payload"]);
+                assert_eq!(payload.len() as u64, number(&case["contentLength"]));
+                let opened = remote.open(&payload).unwrap();
+                assert_eq!(opened.filename, remote.filename);
+                assert_eq!(opened.mime_type, "text/plain");
+                assert_eq!(opened.data, b"secret body");
+            }
+            cases.len()
+        })
+        .finish();
+}
