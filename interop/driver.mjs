@@ -2,7 +2,7 @@
 // themselves, since then both sides are the reference.
 import { createInterface } from 'node:readline';
 import path from 'node:path';
-import { client, members, wallet, stored, xmtp } from './lib.mjs';
+import { client, epochAuthenticator, members, stored, wallet, xmtp } from './lib.mjs';
 
 let c;
 const conv = (group) => c.conversations().getConversationById(group);
@@ -32,8 +32,9 @@ const operations = {
   async info({ group }) {
     const g = conv(group);
     const messages = (await g.listEnrichedMessages()).filter((m) => m.content.type === 'Text');
+    const { epoch, localCommitLog } = await g.debugInfo();
     return {
-      epoch: Number((await g.debugInfo()).epoch), members: await members(g), name: g.groupName(),
+      epoch: Number(epoch), authenticator: epochAuthenticator(localCommitLog), members: await members(g), name: g.groupName(),
       admins: g.listAdmins(), super_admins: g.listSuperAdmins(), active: g.isActive(),
       messages: messages.map((m) => ({ id: m.id, text: m.content.text, sender: m.senderInboxId })),
     };

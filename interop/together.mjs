@@ -1,15 +1,17 @@
 // Drives the official client and ours in the same conversations, and compares what both see after each scenario.
 //   node together.mjs [--list] [name ...]
 import { isDeepStrictEqual } from 'node:util';
-import { scenario, run, client, clients, wallet, find, texts, members, until, rejects, ok, eq, sleep, Failed } from './lib.mjs';
+import { scenario, run, client, clients, wallet, find, texts, members, epochAuthenticator, until, rejects, ok, eq, sleep, Failed } from './lib.mjs';
 import { ours } from './ours.mjs';
 
 // ------------------------------------------------------------------ what a side sees
 const texting = (all) => all.filter((m) => m.content.type === 'Text');
 async function seenByOfficial(conv) {
   const messages = texting(await conv.listEnrichedMessages());
+  const { epoch, localCommitLog } = await conv.debugInfo();
   return {
-    epoch: Number((await conv.debugInfo()).epoch),
+    epoch: Number(epoch),
+    authenticator: epochAuthenticator(localCommitLog),
     members: await members(conv),
     name: conv.groupName(),
     admins: conv.listAdmins().sort(),
@@ -19,9 +21,9 @@ async function seenByOfficial(conv) {
   };
 }
 async function seenByOurs(o, group) {
-  const { epoch, members, name, admins, super_admins, active, messages } = await o.call('info', { group });
+  const { epoch, authenticator, members, name, admins, super_admins, active, messages } = await o.call('info', { group });
   const bare = messages.map(({ id, text, sender }) => ({ id, text, sender }));
-  return { epoch, members: [...members].sort(), name, admins: [...admins].sort(), super_admins: [...super_admins].sort(), active, messages: bare };
+  return { epoch, authenticator: authenticator?.slice(0, 6), members: [...members].sort(), name, admins: [...admins].sort(), super_admins: [...super_admins].sort(), active, messages: bare };
 }
 
 /**
@@ -54,8 +56,6 @@ async function agree(group, officials, all, { messages = 'in order' } = {}) {
     }
     throw e;
   }
-  const authenticators = await Promise.all(all.map(async (o) => (await o.call('info', { group })).authenticator));
-  ok(new Set(authenticators.filter(Boolean)).size <= 1, 'our clients have one epoch authenticator');
 }
 /** Our client's texts after it heard of the group and read it. */
 async function read(o, group) {
