@@ -117,6 +117,8 @@ fn unlock(connection: &mut SqliteConnection, key: &DatabaseKey) -> Result<(), Op
     if version.iter().all(|v| v.cipher_version.is_empty()) {
         return Err(OpenError::NoCipher);
     }
+    // A wrong key is told to the caller, not to the standard error of the process.
+    connection.batch_execute("PRAGMA cipher_log_level = NONE")?;
     connection.batch_execute(&key.pragma())?;
     Ok(())
 }

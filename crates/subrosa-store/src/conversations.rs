@@ -8,7 +8,7 @@ use diesel::{
     update,
 };
 use subrosa_sync::{ConsentState, Conversation, ConversationKind, Held, MembershipState};
-use subrosa_types::{GroupId, InboxId, SequenceId, UnixNanos};
+use subrosa_types::{GroupId, InboxId, UnixNanos};
 
 use crate::{
     Store, StoreError,
@@ -276,7 +276,7 @@ impl<'r> Record<'r> {
             welcome: conversation.welcome.map(value::sequence).transpose()?,
             paused_for: conversation.paused_for.as_deref(),
             maybe_forked: conversation.maybe_forked,
-            held: conversation.held.as_ref().map(held_number),
+            held: conversation.held.as_ref().map(Held::number),
             epoch: value::epoch(conversation.epoch),
             authenticator: &conversation.authenticator,
             details: details::encode(conversation)?,
@@ -313,7 +313,8 @@ impl TryFrom<ConversationRow> for Conversation {
 
     fn try_from(row: ConversationRow) -> Result<Self, StoreError> {
         let details = details::decode(&row.details)?;
-        let welcome = |at: i64| -> Result<SequenceId, StoreError> { value::to_sequence(at, "conversations.welcome") };
+        let welcome = |at| value::to_sequence(at, "conversations.welcome");
+        let held = |number| Held::from_number(number).ok_or(value::corrupt("conversations.held"));
         Ok(Self {
             id: value::to_group(&row.group_id, "conversations.group_id")?,
             version: value::to_u64(row.version, "conversations.version")?,
@@ -331,7 +332,7 @@ impl TryFrom<ConversationRow> for Conversation {
             last_message: row.last_message.map(value::to_time),
             paused_for: row.paused_for,
             maybe_forked: row.maybe_forked,
-            held: row.held.map(held_from_number).transpose()?,
+            held: row.held.map(held).transpose()?,
             epoch: value::to_epoch(row.epoch),
             authenticator: row.authenticator,
             members: details.members,
@@ -340,22 +341,5 @@ impl TryFrom<ConversationRow> for Conversation {
             super_admins: details.super_admins,
             permissions: details.permissions,
         })
-    }
-}
-
-/// The stored number; a reason that this release cannot name is stored as 0 and read back as the identity log's.
-const fn held_number(held: &Held) -> i32 {
-    match held {
-        Held::Identity => 1,
-        Held::ExpiredAdd => 2,
-        _ => 0,
-    }
-}
-
-fn held_from_number(number: i32) -> Result<Held, StoreError> {
-    match number {
-        1 => Ok(Held::Identity),
-        2 => Ok(Held::ExpiredAdd),
-        _ => Err(value::corrupt("conversations.held")),
     }
 }

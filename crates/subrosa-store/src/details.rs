@@ -117,3 +117,96 @@ fn take_texts(input: &mut &[u8]) -> Option<Vec<String>> {
     }
     Some(texts)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::btree_map, prelude::*};
+    use subrosa_sync::{ConversationKind, MembershipState};
+    use subrosa_types::{Epoch, GroupId, UnixNanos};
+
+    use super::*;
+
+    fn with(details: &Details) -> Conversation {
+        let Details { members, attributes, admins, super_admins, permissions } = details;
+        Conversation {
+            id: GroupId::from_slice(&[1]).unwrap(),
+            version: 1,
+            kind: ConversationKind::Group,
+            dm_peer: None,
+            created_at: UnixNanos::EPOCH,
+            membership: MembershipState::Allowed,
+            active: true,
+            creator: InboxId::from_bytes([1; 32]),
+            added_by: InboxId::from_bytes([1; 32]),
+            welcome: None,
+            installations_checked: UnixNanos::EPOCH,
+            rotated_at: UnixNanos::EPOCH,
+            last_message: None,
+            paused_for: None,
+            maybe_forked: false,
+            held: None,
+            epoch: Epoch(0),
+            authenticator: Vec::new(),
+            members: members.clone(),
+            attributes: attributes.clone(),
+            admins: admins.clone(),
+            super_admins: super_admins.clone(),
+            permissions: permissions.clone(),
+        }
+    }
+
+    prop_compose! {
+        fn details()(
+            members in btree_map(any::<[u8; 32]>(), any::<u64>(), 0..5),
+            attributes in btree_map(".*", ".*", 0..4),
+            admins: Vec<String>,
+            super_admins: Vec<String>,
+            permissions: Vec<u8>,
+        ) -> Details {
+            let members = members.into_iter().map(|(id, at)| (InboxId::from_bytes(id), SequenceId(at))).collect();
+            Details { members, attributes, admins, super_admins, permissions }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_inverts_encoding(details in details()) {
+            let stored = encode(&with(&details)).unwrap();
+            prop_assert_eq!(decode(&stored).unwrap(), details);
+        }
+
+        #[test]
+        fn a_cut_or_lengthened_value_is_refused(details in details(), cut: prop::sample::Index) {
+            let mut stored = encode(&with(&details)).unwrap();
+            prop_assert!(decode(&stored[..cut.index(stored.len())]).is_err());
+            stored.push(0);
+            prop_assert!(decode(&stored).is_err());
+        }
+
+        #[test]
+        fn any_bytes_decode_or_are_refused(stored: Vec<u8>) {
+            let _ = decode(&stored);
+        }
+    }
+
+    /// The first format stays readable for ever.
+    #[test]
+    fn format_1_is_fixed() {
+        let details = Details {
+            members: BTreeMap::from([(InboxId::from_bytes([0xaa; 32]), SequenceId(258))]),
+            attributes: BTreeMap::from([("n".to_owned(), "vw".to_owned())]),
+            admins: vec!["a".to_owned()],
+            super_admins: Vec::new(),
+            permissions: vec![7],
+        };
+        let stored = encode(&with(&details)).unwrap();
+        let want = format!(
+            "01 01000000 {} 0201000000000000 01000000 01000000 6e 02000000 7677 01000000 01000000 61 \
+             00000000 01000000 07",
+            "aa".repeat(32)
+        );
+        let want: String = want.split_whitespace().collect();
+        assert_eq!(subrosa_types::hex::encode(&stored), want);
+        assert!(decode(&[2]).is_err(), "a later format");
+    }
+}

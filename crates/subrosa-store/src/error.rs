@@ -206,3 +206,47 @@ impl Cause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+
+    use super::*;
+
+    /// The texts that are looked for are those of the SQLite that is built in.
+    #[test]
+    fn a_locked_database_is_busy() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = folder.path().join("locked.db").to_str().unwrap().to_owned();
+        let mut first = SqliteConnection::establish(&url).unwrap();
+        let mut second = SqliteConnection::establish(&url).unwrap();
+        first.batch_execute("CREATE TABLE t (x); BEGIN IMMEDIATE").unwrap();
+        let error = second.batch_execute("BEGIN IMMEDIATE").unwrap_err();
+        let error = StoreError::from(error);
+        assert!(matches!(error, StoreError::Busy), "{error:?}");
+        assert!(error.is_retryable() && !error.is_conflict());
+    }
+
+    #[test]
+    fn a_full_device_is_told() {
+        let mut connection = SqliteConnection::establish(":memory:").unwrap();
+        connection.batch_execute("CREATE TABLE t (x); PRAGMA max_page_count = 2").unwrap();
+        let error = StoreError::from(connection.batch_execute("INSERT INTO t VALUES (zeroblob(100000))").unwrap_err());
+        assert!(matches!(error, StoreError::Full), "{error:?}");
+        assert!(error.is_retryable());
+    }
+
+    #[test]
+    fn a_broken_constraint_is_not_retried() {
+        let mut connection = SqliteConnection::establish(":memory:").unwrap();
+        connection
+            .batch_execute("CREATE TABLE t (x UNIQUE, y NOT NULL DEFAULT 1); INSERT INTO t (x) VALUES (1)")
+            .unwrap();
+        for broken in ["INSERT INTO t (x) VALUES (1)", "INSERT INTO t VALUES (2, NULL)"] {
+            let error = StoreError::from(connection.batch_execute(broken).unwrap_err());
+            assert!(matches!(error, StoreError::Database(_)) && !error.is_retryable(), "{error:?}");
+        }
+        let damaged = StoreError::from(connection.batch_execute("SELECT * FROM missing").unwrap_err());
+        assert!(damaged.is_retryable(), "what SQLite does not classify may pass");
+    }
+}

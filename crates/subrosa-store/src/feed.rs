@@ -44,7 +44,9 @@ impl Store {
                 .limit(i64::from(limit))
                 .select((messages::row, messages::id));
             let rows: Vec<(i64, Vec<u8>)> = query.load(connection)?;
-            rows.into_iter().map(|(row, id)| Ok((MessageMark(row), value::to_message_id(&id, "messages.id")?))).collect()
+            rows.into_iter()
+                .map(|(row, id)| Ok((MessageMark(row), value::to_message_id(&id, "messages.id")?)))
+                .collect()
         })
     }
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
-    SqliteConnection, dsl::sql, insert_into, sql_types::Bool, update,
+    SqliteConnection, dsl::sql, insert_into, query_builder::QueryFragment, query_dsl::methods::LoadQuery,
+    sql_types::Bool, sqlite::Sqlite, update,
 };
 use subrosa_intent::{IntentError, IntentKind, IntentState};
 use subrosa_sync::{Intent, IntentId, NewIntent, Payload, PayloadChange};
@@ -85,14 +86,20 @@ fn is_outstanding() -> diesel::expression::SqlLiteral<Bool> {
 
 /// Intents of a group that are not terminal, in the order they were queued.
 pub(crate) fn outstanding(connection: &mut SqliteConnection, group: &GroupId) -> Result<Vec<Intent>, StoreError> {
-    let rows = intents::table
+    let rows = outstanding_query(group).load(connection)?;
+    to_intents(connection, rows)
+}
+
+pub(crate) fn outstanding_query(
+    group: &GroupId,
+) -> impl QueryFragment<Sqlite> + LoadQuery<'_, SqliteConnection, (IntentRow, Vec<u8>)> + RunQueryDsl<SqliteConnection>
+{
+    intents::table
         .inner_join(conversations::table)
         .filter(conversations::group_id.eq(group.as_bytes()))
         .filter(is_outstanding())
         .order(intents::id)
         .select((IntentRow::as_select(), conversations::group_id))
-        .load(connection)?;
-    to_intents(connection, rows)
 }
 
 fn by_id(connection: &mut SqliteConnection, id: IntentId) -> Result<Option<Intent>, StoreError> {
@@ -230,7 +237,7 @@ impl Transaction<'_> {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = intents)]
-struct IntentRow {
+pub(crate) struct IntentRow {
     id: i64,
     kind: i32,
     state: i32,

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper, SqliteConnection, delete, insert_into, update,
+    SelectableHelper, SqliteConnection, delete, insert_into, query_builder::QueryFragment,
+    query_dsl::methods::LoadQuery, sqlite::Sqlite, update,
 };
 use subrosa_sync::{Delivery, Durability, Message, MessageKind};
 use subrosa_types::{Cursor, GroupId, MessageId, UnixNanos};
@@ -67,16 +68,8 @@ impl Store {
             let mut rows = Vec::new();
             // One query for each group: the index gives its messages in order, so that a limit costs what it says.
             for (id, group) in rows_of(connection, &query.groups)? {
-                let of_group =
-                    filtered(id, query).select((MessageRow::as_select(), senders::inbox, senders::installation));
-                let of_group = match query.order {
-                    MessageOrder::Ascending => of_group.order((messages::sent_at.asc(), messages::row.asc())),
-                    MessageOrder::Descending => of_group.order((messages::sent_at.desc(), messages::row.desc())),
-                };
-                let limit = query.limit.map_or(i64::MAX, i64::from);
-                for found in of_group.limit(limit).load::<MessageWithSender>(connection)? {
-                    rows.push((group.clone(), found));
-                }
+                let found: Vec<MessageWithSender> = page(id, query).load(connection)?;
+                rows.extend(found.into_iter().map(|row| (group.clone(), row)));
             }
             Ok(rows)
         })?;
@@ -214,8 +207,7 @@ fn rows_of(connection: &mut SqliteConnection, groups: &[GroupId]) -> Result<Vec<
     Ok(rows.into_iter().collect())
 }
 
-type Filtered<'q> =
-    diesel::dsl::IntoBoxed<'q, diesel::dsl::InnerJoin<messages::table, senders::table>, diesel::sqlite::Sqlite>;
+type Filtered<'q> = diesel::dsl::IntoBoxed<'q, diesel::dsl::InnerJoin<messages::table, senders::table>, Sqlite>;
 
 /// The messages of one conversation that a query asks for.
 fn filtered(conversation: i64, query: &MessageQuery) -> Filtered<'_> {
@@ -238,6 +230,19 @@ fn filtered(conversation: i64, query: &MessageQuery) -> Filtered<'_> {
         found = found.filter(messages::expires_at.is_null().or(messages::expires_at.gt(now.as_nanos())));
     }
     found
+}
+
+/// The first messages of one conversation, in the query's order.
+pub(crate) fn page(
+    conversation: i64,
+    query: &MessageQuery,
+) -> impl QueryFragment<Sqlite> + LoadQuery<'_, SqliteConnection, MessageWithSender> + RunQueryDsl<SqliteConnection> {
+    let found = filtered(conversation, query).select((MessageRow::as_select(), senders::inbox, senders::installation));
+    let found = match query.order {
+        MessageOrder::Ascending => found.order((messages::sent_at.asc(), messages::row.asc())),
+        MessageOrder::Descending => found.order((messages::sent_at.desc(), messages::row.desc())),
+    };
+    found.limit(query.limit.map_or(i64::MAX, i64::from))
 }
 
 impl Transaction<'_> {
@@ -304,7 +309,7 @@ impl Transaction<'_> {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = messages)]
-struct MessageRow {
+pub(crate) struct MessageRow {
     row: i64,
     id: Vec<u8>,
     sent_at: i64,
@@ -317,7 +322,7 @@ struct MessageRow {
     content: Vec<u8>,
 }
 
-type MessageWithSender = (MessageRow, Vec<u8>, Vec<u8>);
+pub(crate) type MessageWithSender = (MessageRow, Vec<u8>, Vec<u8>);
 
 fn to_message(group: GroupId, (row, inbox, installation): MessageWithSender) -> Result<Message, StoreError> {
     Ok(Message {

@@ -46,7 +46,8 @@ CREATE TABLE mls_rows (
 ) WITHOUT ROWID;
 
 CREATE TABLE messages (
-    row INTEGER PRIMARY KEY NOT NULL,
+    -- The order of storing; never used twice, also after deletion, because readers remember how far they came.
+    row INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
     id BLOB NOT NULL UNIQUE,
     conversation BIGINT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
     sent_at BIGINT NOT NULL,
