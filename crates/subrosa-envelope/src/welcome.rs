@@ -1,5 +1,6 @@
 //! Welcomes as sent and as delivered (envelopes §4.2).
 
+use prost::Message as _;
 use subrosa_proto::xmtp::mls::{api::v1 as api, message_contents as mc};
 use subrosa_types::{Cursor, InstallationId, OriginatorId, SequenceId, UnixNanos};
 
@@ -79,6 +80,14 @@ impl WelcomeInput {
     pub const fn installation(&self) -> &InstallationId {
         match self {
             Self::Direct { installation_key, .. } | Self::Pointer { installation_key, .. } => installation_key,
+        }
+    }
+
+    /// The recipient's public key that it was wrapped to; empty on a pointee.
+    #[must_use]
+    pub fn hpke_public_key(&self) -> &[u8] {
+        match self {
+            Self::Direct { hpke_public_key, .. } | Self::Pointer { hpke_public_key, .. } => hpke_public_key,
         }
     }
 
@@ -273,6 +282,20 @@ impl Welcome {
             ),
         };
         Self::new(SequenceId(id), UnixNanos::from_wire(created), input)
+    }
+
+    /// Serialises the delivered form, to be kept.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_proto().encode_to_vec()
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote, or what a push server delivers.
+    ///
+    /// # Errors
+    /// As [`Self::from_proto`]; [`DecodeError::Protobuf`] for other bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::from_proto(api::WelcomeMessage::decode(bytes).map_err(|_| DecodeError::Protobuf)?)
     }
 }
 

@@ -229,7 +229,7 @@ pub fn leave_behind(me: &Me, welcome: &Welcome, source: &WelcomeSource, now: Uni
 pub fn postpone(me: &Me, welcome: &Welcome, source: &WelcomeSource, now: UnixNanos) -> Step {
     let task = match source {
         WelcomeSource::Log => Task {
-            welcome: prost::Message::encode_to_vec(&welcome.to_proto()),
+            welcome: welcome.to_bytes(),
             sequence: welcome.sequence,
             attempts: 1,
             next_at: now.plus(FIRST_RETRY),

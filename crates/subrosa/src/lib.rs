@@ -1,1 +1,49 @@
 //! XMTP for applications: clients, groups, direct messages, streams.
+//!
+//! A [`Client`] is one installation of one inbox: it has a database of its own and reaches the network through a
+//! [`Network`]. Everything it is asked to send is durable before it leaves, and sent until the network has it; what
+//! it receives is durable before its cursor moves. So it may be killed at any time and opened again.
+//!
+//! - [`Client::builder`], [`ClientBuilder`], [`Registration`]: opening a client (identity §11)
+//! - [`Client`]: the inbox and its identifiers (client §1)
+//! - [`Conversations`]: making, finding and syncing conversations (client §2)
+//! - [`Conversation`]: one group or direct message (client §3, §4)
+//! - [`MessageStream`], [`ConversationStream`]: what happens, as it happens (client §12)
+mod builder;
+mod changes;
+mod client;
+mod clock;
+mod conversation;
+mod conversations;
+mod drive;
+mod error;
+mod groups;
+mod identities;
+mod identity_change;
+mod inner;
+mod registration;
+mod streams;
+mod subscription;
+mod welcomes;
+mod workers;
+
+pub use builder::{ClientBuilder, MAX_INSTALLATIONS, Opening};
+pub use changes::GroupOptions;
+pub use client::{Client, Reassign};
+pub use clock::{Clock, SystemClock};
+pub use conversation::{Conversation, DebugInfo, Member, MessageFilter, PermissionLevel};
+pub use conversations::{Conversations, ListOptions, ListOrder, SyncSummary};
+pub use error::{ChangeError, LookupError, OpenError, RegisterError, SyncError, Unavailable};
+pub use identity_change::IdentityChange;
+pub use registration::Registration;
+pub use streams::{ConversationStream, MessageStream, StreamOptions};
+pub use subrosa_content as content;
+pub use subrosa_group::{Randomness, context::PolicySet};
+pub use subrosa_identity::{AssociationState, Identifier, IdentifierError, UnverifiedSignature, WalletKey, verify_text};
+pub use subrosa_store::{DatabaseKey, Encryption, Location, MessageOrder};
+pub use subrosa_sync::{
+    AdminChange, ConsentState, Conversation as ConversationRecord, ConversationKind, Delivery, Held, MembershipState,
+    Message, MessageKind,
+};
+pub use subrosa_transport::{Network, NetworkError};
+pub use subrosa_types::{GroupId, InboxId, InstallationId, MessageId, UnixNanos};

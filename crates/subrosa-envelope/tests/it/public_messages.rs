@@ -26,12 +26,12 @@ fn leaf_node(source: &[u8]) -> Vec<u8> {
     join(&[&v(&[1; 32]), &v(&[2; 32]), &[0, 1], &v(b"inbox"), &capabilities, source, &extensions(), &v(&[3; 64])])
 }
 
-fn key_package() -> Vec<u8> {
+pub(crate) fn key_package() -> Vec<u8> {
     let leaf = leaf_node(&join(&[&[1], &[0; 16]]));
     join(&[&[0, 1, 0, 3], &v(&[4; 32]), &leaf, &extensions(), &v(&[5; 64])])
 }
 
-fn proposals() -> Vec<(u16, Vec<u8>)> {
+pub(crate) fn proposals() -> Vec<(u16, Vec<u8>)> {
     vec![
         (1, key_package()),
         (2, leaf_node(&[2])),
@@ -46,11 +46,11 @@ fn proposals() -> Vec<(u16, Vec<u8>)> {
     ]
 }
 
-fn typed(kind: u16, body: &[u8]) -> Vec<u8> {
+pub(crate) fn typed(kind: u16, body: &[u8]) -> Vec<u8> {
     join(&[&kind.to_be_bytes(), body])
 }
 
-fn commit() -> Vec<u8> {
+pub(crate) fn commit() -> Vec<u8> {
     let by_value = proposals().iter().flat_map(|(kind, body)| join(&[&[1], &typed(*kind, body)])).collect::<Vec<_>>();
     let by_reference = join(&[&[2], &v(&[1; 32])]);
     let ciphertext = join(&[&v(&[2; 32]), &v(&[3; 48])]);
@@ -59,9 +59,9 @@ fn commit() -> Vec<u8> {
     join(&[&v(&join(&[&by_value, &by_reference])), &[1], &path])
 }
 
-const MEMBER: &[u8] = &[1, 0, 0, 0, 0];
+pub(crate) const MEMBER: &[u8] = &[1, 0, 0, 0, 0];
 
-fn message(sender: &[u8], content: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn message(sender: &[u8], content: u8, body: &[u8]) -> Vec<u8> {
     let head = join(&[&[0, 1, 0, 1], &v(&[0xaa; 16]), &5u64.to_be_bytes(), sender, &v(b"aad"), &[content]]);
     let confirmation = if content == 3 { v(&[1; 32]) } else { vec![] };
     let membership = if sender[0] == 1 { v(&[2; 32]) } else { vec![] };

@@ -1,0 +1,244 @@
+//! The client: one installation of one inbox.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use subrosa_identity::{AssociationState, Identifier, InboxLog};
+use subrosa_store::{Encryption, Location};
+use subrosa_transport::Network;
+use subrosa_types::{InboxId, InstallationId};
+
+use crate::{
+    builder::ClientBuilder,
+    conversations::Conversations,
+    error::{LookupError, RegisterError},
+    identity_change::IdentityChange,
+    inner::Inner,
+};
+
+/// One registered installation of one inbox. Clones share everything; background work ends with the last of them
+/// and of the handles made from it.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// Whether an identifier may leave the inbox it belongs to (client §1.2).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "it may or it may not")]
+pub enum Reassign {
+    /// It may not: adding it is refused.
+    #[default]
+    Refuse,
+    /// It may: from then on it is found in the new inbox only.
+    Allow,
+}
+
+impl Client {
+    /// Starts opening a client: which network, which database, and what opens that.
+    pub fn builder(network: Arc<dyn Network>, location: Location, encryption: Encryption) -> ClientBuilder {
+        ClientBuilder::new(network, location, encryption)
+    }
+
+    /// Our inbox.
+    #[must_use]
+    pub fn inbox_id(&self) -> InboxId {
+        self.inner.me.inbox
+    }
+
+    /// Our installation.
+    #[must_use]
+    pub fn installation_id(&self) -> InstallationId {
+        self.inner.me.key.id()
+    }
+
+    /// The conversations: making, listing, syncing and streaming them.
+    #[must_use]
+    pub fn conversations(&self) -> Conversations {
+        Conversations { inner: Arc::clone(&self.inner) }
+    }
+
+    /// Which of these identifiers belong to an inbox now, so that they can be written to (client §1.2).
+    ///
+    /// # Errors
+    /// [`LookupError::Unavailable`].
+    pub async fn can_message(&self, identifiers: &[Identifier]) -> Result<BTreeMap<Identifier, bool>, LookupError> {
+        Ok(self.inbox_ids(identifiers).await?.into_iter().map(|(id, inbox)| (id, inbox.is_some())).collect())
+    }
+
+    /// The inbox each identifier belongs to now, if any.
+    ///
+    /// # Errors
+    /// [`LookupError::Unavailable`].
+    pub async fn inbox_ids(
+        &self,
+        identifiers: &[Identifier],
+    ) -> Result<BTreeMap<Identifier, Option<InboxId>>, LookupError> {
+        if identifiers.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let inboxes = self.inner.network.inbox_ids(identifiers).await?;
+        Ok(identifiers.iter().cloned().zip(inboxes).collect())
+    }
+
+    /// The inbox an identifier belongs to now, if any.
+    ///
+    /// # Errors
+    /// [`LookupError::Unavailable`].
+    pub async fn inbox_id_of(&self, identifier: &Identifier) -> Result<Option<InboxId>, LookupError> {
+        Ok(self.inbox_ids(std::slice::from_ref(identifier)).await?.into_values().next().flatten())
+    }
+
+    /// The members, installations and recovery identifier of our inbox, as known here.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub async fn inbox_state(&self) -> Result<AssociationState, LookupError> {
+        self.known_state(self.inbox_id()).await
+    }
+
+    /// The same, after asking the network for what is new.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub async fn fresh_inbox_state(&self) -> Result<AssociationState, LookupError> {
+        let inbox = self.inbox_id();
+        let states = self.fresh_inbox_states(&[inbox]).await?;
+        states.into_values().next().ok_or(LookupError::UnknownInbox(inbox))
+    }
+
+    /// The states of any inboxes, after asking the network for what is new (identity §9.5).
+    ///
+    /// # Errors
+    /// [`LookupError`]; one inbox that cannot be read fails the call.
+    pub async fn fresh_inbox_states(
+        &self,
+        inboxes: &[InboxId],
+    ) -> Result<BTreeMap<InboxId, AssociationState>, LookupError> {
+        let logs = self.inner.identities.refresh(inboxes).await?;
+        inboxes.iter().map(|inbox| Ok((*inbox, state_of(*inbox, logs.log(inbox))?))).collect()
+    }
+
+    /// How many updates the log of our inbox has, as known here. Nodes take no more than 256 (client §14).
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub async fn identity_updates(&self) -> Result<usize, LookupError> {
+        let inbox = self.inbox_id();
+        let logs = self.inner.identities.directory(&[inbox]).await?;
+        Ok(logs.log(&inbox).map_or(0, |log| log.len()))
+    }
+
+    /// Signs a text with the installation key, under the context for public texts (identity §5.3).
+    /// [`subrosa_identity::verify_text`] verifies it.
+    #[must_use]
+    pub fn sign_text(&self, text: &str) -> [u8; 64] {
+        self.inner.me.key.sign_text(text)
+    }
+
+    /// Adds an identifier to the inbox; it has to sign.
+    ///
+    /// # Errors
+    /// [`RegisterError::AlreadyAssociated`] if it belongs to an inbox and may not leave it.
+    pub async fn add_identifier(
+        &self,
+        identifier: Identifier,
+        reassign: Reassign,
+    ) -> Result<IdentityChange, RegisterError> {
+        let known = self.inner.network.inbox_ids(std::slice::from_ref(&identifier)).await?.into_iter().next().flatten();
+        if let (Some(inbox), Reassign::Refuse) = (known, reassign) {
+            return Err(RegisterError::AlreadyAssociated { inbox });
+        }
+        let own = self.installation_id();
+        IdentityChange::new(&self.inner, |request| request.add_association(identifier, own))
+    }
+
+    /// Removes identifiers from the inbox; the recovery identifier has to sign.
+    ///
+    /// # Errors
+    /// [`RegisterError`] if the state of the inbox cannot be read.
+    pub async fn remove_identifiers(&self, identifiers: &[Identifier]) -> Result<IdentityChange, RegisterError> {
+        let recovery = self.known_state(self.inbox_id()).await?.recovery_identifier().clone();
+        IdentityChange::new(&self.inner, |request| {
+            identifiers.iter().fold(request, |request, gone| request.revoke(gone, recovery.clone()))
+        })
+    }
+
+    /// Removes installations from the inbox; the recovery identifier has to sign.
+    ///
+    /// # Errors
+    /// [`RegisterError`] if the state of the inbox cannot be read.
+    pub async fn revoke_installations(
+        &self,
+        installations: &[InstallationId],
+    ) -> Result<IdentityChange, RegisterError> {
+        let recovery = self.known_state(self.inbox_id()).await?.recovery_identifier().clone();
+        IdentityChange::new(&self.inner, |request| {
+            installations.iter().fold(request, |request, gone| request.revoke(gone, recovery.clone()))
+        })
+    }
+
+    /// Removes all installations but this one; `None` if there is no other.
+    ///
+    /// # Errors
+    /// [`RegisterError`] if the state of the inbox cannot be read.
+    pub async fn revoke_all_other_installations(&self) -> Result<Option<IdentityChange>, RegisterError> {
+        let own = self.installation_id();
+        let state = self.fresh_inbox_state().await?;
+        let others: Vec<InstallationId> = state.installations().filter(|other| *other != own).collect();
+        if others.is_empty() {
+            return Ok(None);
+        }
+        self.revoke_installations(&others).await.map(Some)
+    }
+
+    /// Hands recovery to another identifier; the present one has to sign.
+    ///
+    /// # Errors
+    /// [`RegisterError`] if the state of the inbox cannot be read.
+    pub async fn change_recovery(&self, to: Identifier) -> Result<IdentityChange, RegisterError> {
+        let recovery = self.known_state(self.inbox_id()).await?.recovery_identifier().clone();
+        IdentityChange::new(&self.inner, |request| request.change_recovery(to, recovery))
+    }
+
+    /// Does what is due now: replaces the key package, deletes old ones, lets messages disappear, tries unfinished
+    /// welcomes again (sync §6). The background task does the same; call this where that is off.
+    ///
+    /// # Errors
+    /// The first [`SyncError`](crate::SyncError) of a piece of work; the others were tried all the same.
+    pub async fn run_due(&self) -> Result<(), crate::SyncError> {
+        self.inner.run_due().await
+    }
+
+    /// Ends background work and closes the database, after those who use it now. Every later call fails.
+    pub async fn close(self) {
+        self.inner.workers.stop();
+        self.inner.streams.stop();
+        let store = self.inner.store.clone();
+        // Waits for readers, so not on a thread that serves tasks.
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+    }
+
+    async fn known_state(&self, inbox: InboxId) -> Result<AssociationState, LookupError> {
+        let logs = self.inner.identities.directory(&[inbox]).await?;
+        match logs.log(&inbox) {
+            Some(log) => state_of(inbox, Some(log)),
+            None => {
+                let logs = self.inner.identities.refresh(&[inbox]).await?;
+                state_of(inbox, logs.log(&inbox))
+            }
+        }
+    }
+}
+
+fn state_of(inbox: InboxId, log: Option<&Arc<InboxLog>>) -> Result<AssociationState, LookupError> {
+    Ok(log.ok_or(LookupError::UnknownInbox(inbox))?.latest()?)
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("inbox", &self.inbox_id())
+            .field("installation", &self.installation_id())
+            .finish_non_exhaustive()
+    }
+}
