@@ -1,2 +1,93 @@
-//! The command `subrosa`.
-fn main() {}
+//! The command `subrosa`: a demo, a node, a chat, and tools to look at the wire.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the input is not what it should be, 4 members disagree.
+mod failure;
+mod inspect;
+mod log;
+mod node;
+mod output;
+mod printable;
+mod signals;
+
+use std::{future::Future, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use subrosa_types::UnixNanos;
+
+use crate::failure::Failure;
+
+/// XMTP from the command line: end-to-end encrypted groups and direct messages over MLS.
+#[derive(Parser)]
+#[command(name = "subrosa", version, arg_required_else_help = true, after_help = EXAMPLES, max_term_width = 110)]
+struct Cli {
+    /// What to log on the standard error: a level, or levels by module.
+    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", help_heading = "Logs")]
+    log: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a delivery node: it orders and stores envelopes and never sees their content.
+    #[command(after_help = NODE_EXAMPLES)]
+    Node(node::NodeArgs),
+    /// Show what bytes of the protocol say, as far as that needs no keys.
+    #[command(subcommand, after_help = INSPECT_EXAMPLES)]
+    Inspect(inspect::Inspect),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  subrosa demo                                     see a whole world of clients at work, in seconds
+  subrosa node --memory                            a node to play with, on 127.0.0.1:5556
+  subrosa chat --node http://127.0.0.1:5556 --db me.db
+                                                   talk over it; run it twice, with two databases
+  subrosa inspect identity-update update.bin       who signed what
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the input is not what it should be, 4 members disagree.";
+
+const NODE_EXAMPLES: &str = "\
+Examples:
+  subrosa node --data node-data                    keeps everything in ./node-data
+  subrosa node --listen 127.0.0.1:0 --memory       on a free port, forgets everything at its end
+  subrosa --log info node --data node-data         says what it does
+
+It prints `listening on ADDRESS` once it serves, and stops cleanly on SIGINT and SIGTERM.";
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  subrosa inspect key-package kp.bin               a file of raw bytes, or of hex text
+  subrosa inspect group-message 0001000210…        hex on the command line
+  cat update.bin | subrosa inspect identity-update - --json
+
+Exit code 3: the input does not decode; or it was shown, but does not verify.";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{}", failure.text());
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    log::start(cli.log.as_deref())?;
+    match cli.command {
+        Command::Node(args) => block_on(node::run(args)),
+        Command::Inspect(what) => inspect::run(&what, now()),
+    }
+}
+
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new("the runtime cannot start").because(&error))?.block_on(command)
+}
+
+/// The time on this machine.
+fn now() -> UnixNanos {
+    subrosa_node::Clock::system().now()
+}

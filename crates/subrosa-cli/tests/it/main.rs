@@ -1,0 +1,6 @@
+//! The command as its users run it.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod inspect;
+mod node;
+mod run;
