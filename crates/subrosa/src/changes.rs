@@ -14,8 +14,8 @@ use subrosa_group::{
 };
 use subrosa_intent::IntentState;
 use subrosa_sync::{
-    AdminChange, Change, Consent, ConsentState, Conversation, ConversationKind, Delivery, Durability, Event, IntentData,
-    IntentId, MembershipUpdate, Message, MessageKind, NewIntent,
+    AdminChange, Change, Consent, ConsentState, Conversation, ConversationKind, Delivery, Durability, Event,
+    IntentData, IntentId, MembershipUpdate, Message, MessageKind, NewIntent,
 };
 use subrosa_types::{GroupId, InboxId, InstallationId, MessageId, UnixNanos};
 
@@ -25,7 +25,8 @@ use crate::{
 };
 
 /// States in which something is still to happen.
-pub(crate) const OUTSTANDING: [IntentState; 3] = [IntentState::ToPublish, IntentState::Published, IntentState::Committed];
+pub(crate) const OUTSTANDING: [IntentState; 3] =
+    [IntentState::ToPublish, IntentState::Published, IntentState::Committed];
 
 /// Our leaf is renewed before a message when it is older than this (sync §1).
 const ROTATION: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -304,8 +305,7 @@ impl Inner {
             let intent = self.queue(group, IntentData::Membership(update), false, None).await?;
             self.wait_for(group, intent).await?;
         }
-        let checked =
-            Change::Times { group: group.clone(), rotated_at: None, installations_checked: Some(now) };
+        let checked = Change::Times { group: group.clone(), rotated_at: None, installations_checked: Some(now) };
         self.store.apply(vec![checked], Durability::Process).await?;
         Ok(())
     }
@@ -342,11 +342,7 @@ impl Inner {
         }
         changes.push(new(&data, should_push, message.as_ref().map(|message| message.id)));
         if rotates || !sends {
-            changes.push(Change::Times {
-                group: group.clone(),
-                rotated_at: Some(now),
-                installations_checked: None,
-            });
+            changes.push(Change::Times { group: group.clone(), rotated_at: Some(now), installations_checked: None });
         }
         let applied = self.store.apply(changes, Durability::Process).await?;
         if let Some(message) = message {
@@ -357,8 +353,7 @@ impl Inner {
 
     /// The record of a conversation that takes changes.
     fn changeable(&self, group: &GroupId) -> Result<Conversation, ChangeError> {
-        let record =
-            self.store.conversation(group)?.ok_or_else(|| ChangeError::UnknownConversation(group.clone()))?;
+        let record = self.store.conversation(group)?.ok_or_else(|| ChangeError::UnknownConversation(group.clone()))?;
         if !record.active {
             return Err(ChangeError::Inactive);
         }

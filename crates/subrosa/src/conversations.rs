@@ -96,11 +96,7 @@ impl Conversations {
     ///
     /// # Errors
     /// [`ChangeError`]. After [`ChangeError::UnknownInbox`] and [`ChangeError::NoUsableKeyPackage`] nothing was made.
-    pub async fn create_group(
-        &self,
-        members: &[InboxId],
-        options: GroupOptions,
-    ) -> Result<Conversation, ChangeError> {
+    pub async fn create_group(&self, members: &[InboxId], options: GroupOptions) -> Result<Conversation, ChangeError> {
         let id = self.inner.create_group(options).await?;
         self.inner.add_members(&id, members).await?;
         Ok(self.handle(id))

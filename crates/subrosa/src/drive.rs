@@ -116,8 +116,8 @@ impl Inner {
             }
             None => {
                 let stored = self.store.load_group(id)?.ok_or(SyncError::UnknownConversation)?;
-                let group = subrosa_group::Group::load(id, stored.rows, &self.random)?
-                    .ok_or(SyncError::UnknownConversation)?;
+                let group =
+                    subrosa_group::Group::load(id, stored.rows, &self.random)?.ok_or(SyncError::UnknownConversation)?;
                 let loaded = Loaded {
                     record: stored.conversation,
                     group,
@@ -383,4 +383,3 @@ impl SyncError {
         )
     }
 }
-

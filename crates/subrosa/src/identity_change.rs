@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use subrosa_identity::{ChainVerdicts, MemberIdentifier, SignatureRequest, SignatureRequestBuilder, UnverifiedSignature};
+use subrosa_identity::{
+    ChainVerdicts, MemberIdentifier, SignatureRequest, SignatureRequestBuilder, UnverifiedSignature,
+};
 
 use crate::{error::RegisterError, inner::Inner, registration};
 
@@ -69,9 +71,11 @@ impl IdentityChange {
         let known = inner.identities.refresh(&[inbox]).await?;
         let state = known.log(&inbox).map(|log| log.latest()).transpose()?;
         subrosa_identity::AssociationState::apply(state.as_ref(), &verified)?;
-        inner.network.publish_identity_update(update).await.map_err(|error| {
-            if error.is_refusal() { RegisterError::Refused(error) } else { error.into() }
-        })?;
+        inner
+            .network
+            .publish_identity_update(update)
+            .await
+            .map_err(|error| if error.is_refusal() { RegisterError::Refused(error) } else { error.into() })?;
         inner.identities.refresh(&[inbox]).await?;
         Ok(())
     }

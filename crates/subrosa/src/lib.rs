@@ -39,7 +39,9 @@ pub use registration::Registration;
 pub use streams::{ConversationStream, MessageStream, StreamOptions};
 pub use subrosa_content as content;
 pub use subrosa_group::{Randomness, context::PolicySet};
-pub use subrosa_identity::{AssociationState, Identifier, IdentifierError, UnverifiedSignature, WalletKey, verify_text};
+pub use subrosa_identity::{
+    AssociationState, Identifier, IdentifierError, UnverifiedSignature, WalletKey, verify_text,
+};
 pub use subrosa_store::{DatabaseKey, Encryption, Location, MessageOrder};
 pub use subrosa_sync::{
     AdminChange, ConsentState, Conversation as ConversationRecord, ConversationKind, Delivery, Held, MembershipState,

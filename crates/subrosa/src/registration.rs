@@ -178,7 +178,11 @@ pub(crate) async fn resume(parts: &Parts, stored: &StoredIdentity) -> Result<(),
 }
 
 /// Uploads and publishes what is stored, and checks that the inbox has the installation then.
-async fn publish(parts: &Parts, stored: &StoredIdentity, mut pending: PendingRegistration) -> Result<(), RegisterError> {
+async fn publish(
+    parts: &Parts,
+    stored: &StoredIdentity,
+    mut pending: PendingRegistration,
+) -> Result<(), RegisterError> {
     let update = IdentityUpdate::from_bytes(&pending.identity_update)?;
     let key = InstallationKey::from_seed(*stored.seed);
     // First, so that nobody sees an installation that cannot be invited.
@@ -216,11 +220,7 @@ const fn is_final(error: &NetworkError) -> bool {
     matches!(error, NetworkError::Refused { code: Refusal::InvalidArgument | Refusal::FailedPrecondition, .. })
 }
 
-async fn wait_until_shown(
-    parts: &Parts,
-    inbox: InboxId,
-    installation: &InstallationId,
-) -> Result<(), RegisterError> {
+async fn wait_until_shown(parts: &Parts, inbox: InboxId, installation: &InstallationId) -> Result<(), RegisterError> {
     for wait in PAUSES {
         if is_shown(parts, inbox, installation).await? {
             return Ok(());
@@ -240,11 +240,7 @@ async fn is_shown(parts: &Parts, inbox: InboxId, installation: &InstallationId) 
 }
 
 /// Makes a key package and stores its private parts; returns the bytes to upload.
-async fn prepare_key_package(
-    parts: &Parts,
-    inbox: &InboxId,
-    key: &InstallationKey,
-) -> Result<Vec<u8>, RegisterError> {
+async fn prepare_key_package(parts: &Parts, inbox: &InboxId, key: &InstallationKey) -> Result<Vec<u8>, RegisterError> {
     let now = parts.clock.now();
     let package = NewKeyPackage::create(inbox, key, now, &parts.random)?;
     let kept = Change::KeyPackageStored { hash_ref: package.hash_ref, created_at: now };

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream::{BoxStream, SelectAll}};
+use futures::{
+    StreamExt as _,
+    stream::{BoxStream, SelectAll},
+};
 use subrosa_cursor::{EntityKind, Positions};
 use subrosa_store::{ConversationFilter, StoreError};
 use subrosa_sync::{Entity, Event};

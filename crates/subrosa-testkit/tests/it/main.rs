@@ -1,0 +1,2 @@
+//! Whole clients over a whole node.
+mod talk;
