@@ -1,4 +1,4 @@
-//! XMTP identity: inbox ids, signatures, updates and the association state machine (identity §2–§7).
+//! XMTP identity: inbox ids, signatures, updates and the association state machine (identity §2 to §7).
 //!
 //! Pure values: no I/O, no clock. What a chain has to answer is listed as [`ChainCheck`]s; the caller brings the
 //! [`ChainVerdicts`]. Only [`IdentityUpdate::verify`] makes a [`VerifiedUpdate`], and only that can be applied.

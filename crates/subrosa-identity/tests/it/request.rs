@@ -1,7 +1,7 @@
 //! Building updates.
 
 use subrosa_identity::{
-    AssociationState, ChainVerdicts, Identifier, IdentityUpdate, SignatureKind, SignatureRequestError,
+    AssociationState, ChainVerdicts, Identifier, IdentityAction, IdentityUpdate, SignatureKind, SignatureRequestError,
     UnverifiedSignature, Verdict, VerifyError, WalletKey,
 };
 
@@ -122,4 +122,14 @@ fn an_error_that_lasts_is_reported_before_a_chain_that_has_not_answered() {
     let later = update.client_timestamp_ns() + 1_000_000_000;
     let other_text = IdentityUpdate::new(update.inbox_id_text().to_owned(), later, update.actions().to_vec());
     assert_eq!(other_text.verify(&ChainVerdicts::none()), Err(VerifyError::InstallationSignature));
+}
+
+#[test]
+fn block_0_of_an_update_is_a_block() {
+    let owner = wallet(1).identifier();
+    let signature = UnverifiedSignature::contract_wallet(1, &owner.text(), vec![1], Some(0)).unwrap();
+    let create = IdentityAction::CreateInbox { identifier: owner, nonce: 1, signature };
+    let bytes = IdentityUpdate::new(String::new(), 0, vec![create]).to_bytes();
+    let update = IdentityUpdate::from_bytes(&bytes).unwrap();
+    assert_eq!(update.chain_checks()[0].block_number, Some(0));
 }
