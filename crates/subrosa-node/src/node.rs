@@ -67,6 +67,12 @@ impl Node {
         Ok(Self { shared, network })
     }
 
+    /// The node's gRPC services, to be mounted in a server of one's own or called without a connection.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        routes(&self.shared)
+    }
+
     /// Removes what may be forgotten now, by the retention the node was opened with. Returns how many rows. Ids and
     /// order of what remains do not change (transport §10, N33).
     ///
@@ -85,7 +91,7 @@ impl Node {
 }
 
 /// The gRPC services of a node.
-pub(crate) fn routes(shared: &Arc<Shared>) -> Routes {
+fn routes(shared: &Arc<Shared>) -> Routes {
     let mls = MlsApiServer::new(MlsService(Arc::clone(shared)))
         .max_decoding_message_size(REQUEST_LIMIT)
         .max_encoding_message_size(ANSWER_LIMIT);

@@ -1,17 +1,12 @@
 //! The node behind gRPC and gRPC-web, on one port (transport §4.1, §3).
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::transport::{Server, server::TcpIncoming};
 use tonic_web::GrpcWebLayer;
 
-use crate::{Node, cors::CorsLayer, node::routes};
+use crate::{Node, cors::CorsLayer};
 
 /// Time between two pings of the node on an idle connection, as the deployed node has it (transport §4.1).
 const PING_INTERVAL: Duration = Duration::from_secs(300);
@@ -28,6 +23,9 @@ const RESETS: usize = 1024;
 /// Bytes that may be on their way on one stream and on one connection.
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 32 << 20;
+
+/// Longest time that running calls get to finish after the node was told to stop.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Why a node does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +48,7 @@ pub enum ServeError {
     Task,
 }
 
-/// A node that serves. Dropping it stops the server.
+/// A node that serves. Dropping it stops listening; connections that are open stay until their clients leave.
 #[derive(Debug)]
 pub struct Served {
     /// Where it listens; the port is the real one if port 0 was asked for.
@@ -61,7 +59,7 @@ pub struct Served {
 }
 
 impl Served {
-    /// Ends subscriptions with "shutting down", lets running calls finish and stops listening.
+    /// Stops listening, ends subscriptions with "shutting down" and gives running calls ten seconds to finish.
     ///
     /// # Errors
     /// [`ServeError`] when the server had failed.
@@ -71,7 +69,11 @@ impl Served {
             // A server that ended already does not hear it; its result says why.
             let _ = stop.send(());
         }
-        (&mut self.server).await.map_err(|_| ServeError::Task)?.map_err(ServeError::Server)
+        match tokio::time::timeout(GRACE, &mut self.server).await {
+            Ok(ended) => ended.map_err(|_| ServeError::Task)?.map_err(ServeError::Server),
+            // Somebody does not read the answer; it is not waited for.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Waits until the server ends by itself, which only a failure makes it do.
@@ -117,7 +119,7 @@ impl Node {
             .initial_connection_window_size(Some(CONNECTION_WINDOW))
             .layer(CorsLayer)
             .layer(GrpcWebLayer::new())
-            .add_routes(routes(&Arc::clone(&self.shared)));
+            .add_routes(self.routes());
         let server = tokio::spawn(server.serve_with_incoming_shutdown(incoming, async {
             // A dropped sender stops the server too.
             drop(stopped.await);

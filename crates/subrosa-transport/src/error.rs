@@ -55,6 +55,8 @@ pub enum Outage {
     Exhausted,
     /// The node ended the call because of a conflict or a slow reader.
     Aborted,
+    /// The answer is larger than a client accepts. Asking for less at a time may help.
+    AnswerTooLarge,
     /// The node failed, or gave no usable reason.
     Internal,
 }
@@ -67,6 +69,7 @@ impl fmt::Display for Outage {
             Self::Unavailable => "unavailable",
             Self::Exhausted => "too many requests",
             Self::Aborted => "aborted",
+            Self::AnswerTooLarge => "answer too large",
             Self::Internal => "internal error",
         })
     }
@@ -189,6 +192,11 @@ impl NetworkError {
         }
     }
 
+    /// Whether the answer would have been larger than a client accepts.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Unreachable { cause: Outage::AnswerTooLarge, .. })
+    }
+
     /// How long the node asks to wait before the next try.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -228,13 +236,13 @@ fn classify(status: &Status) -> Class {
         Code::DeadlineExceeded => Class::Outage(Outage::TimedOut),
         Code::Cancelled if is_timeout(status) => Class::Outage(Outage::TimedOut),
         Code::Aborted => Class::Outage(Outage::Aborted),
+        Code::OutOfRange => Class::Outage(Outage::AnswerTooLarge),
         Code::Unknown if has_connection_error(status) => Class::Outage(Outage::Connection),
         Code::Ok
         | Code::Cancelled
         | Code::Unknown
         | Code::NotFound
         | Code::AlreadyExists
-        | Code::OutOfRange
         | Code::Internal
         | Code::DataLoss => Class::Outage(Outage::Internal),
     }

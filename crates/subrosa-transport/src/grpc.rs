@@ -1,6 +1,6 @@
 //! The network behind gRPC (transport §4).
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use futures::{
     StreamExt, TryStreamExt,
@@ -144,8 +144,15 @@ impl GrpcNetwork {
         answer::newest(chunk, answer)
     }
 
+    /// Nodes may answer an inbox that is asked about twice only once, so each is asked about once.
     async fn identity_chunk(&self, chunk: &[(InboxId, SequenceId)]) -> Result<Vec<Vec<LogEntry>>, NetworkError> {
-        let requests = chunk
+        let mut asked: BTreeMap<InboxId, SequenceId> = BTreeMap::new();
+        for (inbox, after) in chunk {
+            let smallest = asked.entry(*inbox).or_insert(*after);
+            *smallest = (*smallest).min(*after);
+        }
+        let asked: Vec<_> = asked.into_iter().collect();
+        let requests = asked
             .iter()
             .map(|(inbox, after)| identity_api::get_identity_updates_request::Request {
                 inbox_id: inbox.to_hex(),
@@ -159,7 +166,13 @@ impl GrpcNetwork {
                 Ok(self.identity.clone().get_identity_updates(self.request(request.clone())).await?.into_inner())
             })
             .await?;
-        answer::identity_updates(chunk, answer)
+        let logs: BTreeMap<_, _> =
+            asked.iter().map(|(inbox, _)| *inbox).zip(answer::identity_updates(&asked, answer)?).collect();
+        let log_after = |(inbox, after): &(InboxId, SequenceId)| {
+            let entries = logs.get(inbox).into_iter().flatten();
+            entries.filter(|entry| entry.sequence > *after).cloned().collect()
+        };
+        Ok(chunk.iter().map(log_after).collect())
     }
 
     async fn inbox_chunk(&self, chunk: &[Identifier]) -> Result<Vec<Option<InboxId>>, NetworkError> {
@@ -386,9 +399,33 @@ impl Network for GrpcNetwork {
 fn in_chunks<'a, Q: Sync, A: Send + 'a>(
     items: &'a [Q],
     size: usize,
-    ask: impl FnMut(&'a [Q]) -> BoxFuture<'a, Result<Vec<A>, NetworkError>> + Send + 'a,
+    ask: impl Fn(&'a [Q]) -> BoxFuture<'a, Result<Vec<A>, NetworkError>> + Send + Sync + 'a,
 ) -> BoxFuture<'a, Result<Vec<A>, NetworkError>> {
-    stream::iter(items.chunks(size)).map(ask).buffered(CONCURRENT_REQUESTS).try_concat().boxed()
+    async move {
+        let ask = &ask;
+        let asked: Vec<_> = items.chunks(size).map(|chunk| in_halves(chunk, ask)).collect();
+        stream::iter(asked).buffered(CONCURRENT_REQUESTS).try_concat().await
+    }
+    .boxed()
+}
+
+/// Asks about one chunk; about each half of it when the answer is too large for one.
+fn in_halves<'b, 'a: 'b, Q: Sync, A: Send + 'a>(
+    chunk: &'a [Q],
+    ask: &'b (impl Fn(&'a [Q]) -> BoxFuture<'a, Result<Vec<A>, NetworkError>> + Send + Sync),
+) -> BoxFuture<'b, Result<Vec<A>, NetworkError>> {
+    async move {
+        match ask(chunk).await {
+            Err(error) if error.is_too_large() && chunk.len() > 1 => {
+                let (left, right) = chunk.split_at(chunk.len() / 2);
+                let mut answers = in_halves(left, ask).await?;
+                answers.extend(in_halves(right, ask).await?);
+                Ok(answers)
+            }
+            answer => answer,
+        }
+    }
+    .boxed()
 }
 
 fn ascending(after: SequenceId) -> mls_api::PagingInfo {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::NetworkError;
+use crate::{NetworkError, Outage};
 
 /// How often and after which waits a call is tried again. Only outages are tried again, never a refusal and never
 /// a wrong answer.
@@ -56,6 +56,8 @@ impl RetryPolicy {
 
     fn wait_after(&self, error: &NetworkError, wait: Duration) -> Option<Duration> {
         match error {
+            // The same question gets the same answer.
+            NetworkError::Unreachable { cause: Outage::AnswerTooLarge, .. } => None,
             NetworkError::Unreachable { retry_after, .. } => {
                 let asked = retry_after.unwrap_or_default();
                 (asked <= self.patience).then(|| wait.max(asked) + self.random_jitter())
@@ -76,7 +78,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::{NodeMessage, Outage, Refusal};
+    use crate::{NodeMessage, Refusal};
 
     fn outage(retry_after: Option<Duration>) -> NetworkError {
         NetworkError::Unreachable { cause: Outage::Unavailable, retry_after, message: NodeMessage::default() }

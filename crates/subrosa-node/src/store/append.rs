@@ -7,7 +7,7 @@ use subrosa_proto::xmtp::mls::api::v1 as api;
 use subrosa_types::{InboxId, InstallationId, UnixNanos};
 
 use super::{
-    Reply,
+    Waiting,
     item::{NewCommitLogEntry, NewGroupMessage, NewWelcome},
     prune::Expiry,
     schema::{addresses, commit_log, group_messages, inbox_log, key_packages, welcomes},
@@ -24,6 +24,22 @@ pub(crate) enum Append {
     CommitLog(Vec<NewCommitLogEntry>),
     /// Removes what may be forgotten.
     Prune(Expiry),
+}
+
+impl Append {
+    /// About how many bytes of memory it holds until it is written.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::GroupMessages(messages) => messages.iter().map(|m| m.data.len() + m.sender_hmac.len()).sum(),
+            Self::Welcomes(welcomes) => {
+                welcomes.iter().map(|w| w.data.len() + w.hpke_key.len() + w.metadata.len()).sum()
+            }
+            Self::KeyPackage { data, .. } => data.len(),
+            Self::IdentityUpdate(update) => update.data.len(),
+            Self::CommitLog(entries) => entries.iter().map(|entry| entry.entry.len()).sum(),
+            Self::Prune(_) => 0,
+        }
+    }
 }
 
 /// A verified identity update.
@@ -96,13 +112,14 @@ impl Log {
     }
 
     /// Appends many in one transaction. If it fails, each gets its own, so that none suffers for another.
-    pub(super) fn append_batch(&mut self, batch: Vec<(Append, Reply)>) {
-        let (appends, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    pub(super) fn append_batch(&mut self, batch: Vec<Waiting>) {
+        let (appends, replies): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|Waiting { append, reply, _room }| (append, (reply, _room))).unzip();
         let mut results = self.transact(&appends);
         if appends.len() > 1 && results.iter().all(|result| *result == Err(AppendError::Database)) {
             results = appends.into_iter().map(|append| self.append(append)).collect();
         }
-        for (reply, result) in replies.into_iter().zip(results) {
+        for ((reply, _room), result) in replies.into_iter().zip(results) {
             // The caller may be gone; what was stored stays.
             let _ = reply.send(result);
         }

@@ -16,7 +16,7 @@ use std::{
 
 use diesel::{Connection, ConnectionError, SqliteConnection, connection::SimpleConnection, result::QueryResult};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 pub(crate) use append::{Append, AppendError, Association, Log, NewIdentityUpdate, Receipt};
 pub(crate) use item::{NewCommitLogEntry, NewGroupMessage, NewWelcome};
@@ -41,6 +41,9 @@ const QUEUE: usize = 4096;
 
 /// Most appends in one transaction.
 const BATCH: usize = 512;
+
+/// Bytes that may wait for the writer, in units of 1 KiB. Callers wait beyond that.
+const WAITING: usize = 256 << 10;
 
 /// Why a node cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +104,9 @@ pub(crate) enum Store {
 /// A database file, its writer thread and its readers.
 pub(crate) struct FileStore {
     path: PathBuf,
-    appends: Option<mpsc::Sender<(Append, Reply)>>,
+    appends: Option<mpsc::Sender<Waiting>>,
+    /// Bounds what the queue holds in memory.
+    room: Arc<Semaphore>,
     writer: Option<JoinHandle<()>>,
     readers: Arc<Mutex<Vec<SqliteConnection>>>,
     permits: Arc<Semaphore>,
@@ -110,6 +115,13 @@ pub(crate) struct FileStore {
 }
 
 type Reply = oneshot::Sender<Result<Receipt, AppendError>>;
+
+/// An append on its way to the writer.
+struct Waiting {
+    append: Append,
+    reply: Reply,
+    _room: OwnedSemaphorePermit,
+}
 
 impl Store {
     pub(crate) fn open(config: &NodeConfig, hubs: Arc<Hubs>) -> Result<Self, OpenError> {
@@ -131,6 +143,7 @@ impl Store {
         Ok(Self::File(FileStore {
             path,
             appends: Some(appends),
+            room: Arc::new(Semaphore::new(WAITING)),
             writer: Some(writer),
             readers: Arc::default(),
             permits: Arc::new(Semaphore::new(READERS)),
@@ -142,12 +155,7 @@ impl Store {
     pub(crate) async fn append(&self, append: Append) -> Result<Receipt, AppendError> {
         match self {
             Self::Memory(log) => locked(log).append(append),
-            Self::File(file) => {
-                let (reply, answer) = oneshot::channel();
-                let appends = file.appends.as_ref().ok_or(AppendError::Closed)?;
-                appends.send((append, reply)).await.map_err(|_| AppendError::Closed)?;
-                answer.await.map_err(|_| AppendError::Closed)?
-            }
+            Self::File(file) => file.append(append).await,
         }
     }
 
@@ -177,6 +185,15 @@ impl Store {
 }
 
 impl FileStore {
+    async fn append(&self, append: Append) -> Result<Receipt, AppendError> {
+        let units = u32::try_from((append.size() >> 10) + 1).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| AppendError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let appends = self.appends.as_ref().ok_or(AppendError::Closed)?;
+        appends.send(Waiting { append, reply, _room: room }).await.map_err(|_| AppendError::Closed)?;
+        answer.await.map_err(|_| AppendError::Closed)?
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
@@ -212,7 +229,7 @@ impl Drop for FileStore {
     }
 }
 
-fn write_until_closed(mut log: Log, mut queue: mpsc::Receiver<(Append, Reply)>) {
+fn write_until_closed(mut log: Log, mut queue: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::new();
     while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
         log.append_batch(std::mem::take(&mut batch));
