@@ -32,6 +32,9 @@ pub enum HeaderError {
     /// A field inside a public message has a value that MLS does not define.
     #[error("undefined value {0} in a public message")]
     Undefined(u16),
+    /// A list inside a public message has two extensions of this type.
+    #[error("two extensions of type {0} in a public message")]
+    Duplicate(u16),
 }
 
 /// Why a protobuf message is not an envelope that the network may store (envelopes §8).

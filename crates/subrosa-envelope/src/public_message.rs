@@ -1,5 +1,10 @@
 //! The structure of a PublicMessage behind its epoch (RFC 9420 §6.2), checked to its end so that a truncated one
 //! is never stored (envelopes §8, E3). Nothing is kept and nothing is verified.
+//!
+//! What the MLS library refuses is refused here as well, except for contents of known extensions: those it reads
+//! and this does not.
+
+use std::collections::BTreeSet;
 
 use crate::{ContentKind, HeaderError, reader::Reader};
 
@@ -51,14 +56,13 @@ fn proposal_or_reference(reader: &mut Reader<'_>) -> Checked {
 
 fn proposal(reader: &mut Reader<'_>) -> Checked {
     match reader.u16()? {
-        0 => Err(HeaderError::Undefined(0)),
         1 => key_package(reader),
         2 => leaf_node(reader),
         3 => reader.u32().map(drop),
         4 => pre_shared_key(reader),
         5 => {
             reader.vector()?;
-            reader.u32()?;
+            version_and_suite(reader)?;
             extensions(reader)
         }
         7 => extensions(reader),
@@ -69,9 +73,17 @@ fn proposal(reader: &mut Reader<'_>) -> Checked {
     }
 }
 
+fn version_and_suite(reader: &mut Reader<'_>) -> Checked {
+    reader.u16()?;
+    match reader.u16()? {
+        1..=7 => Ok(()),
+        other => Err(HeaderError::Undefined(other)),
+    }
+}
+
 fn key_package(reader: &mut Reader<'_>) -> Checked {
-    // Version and ciphersuite, init key.
-    reader.u32()?;
+    version_and_suite(reader)?;
+    // Init key.
     reader.vector()?;
     leaf_node(reader)?;
     extensions(reader)?;
@@ -79,10 +91,14 @@ fn key_package(reader: &mut Reader<'_>) -> Checked {
 }
 
 fn leaf_node(reader: &mut Reader<'_>) -> Checked {
-    // Encryption key, signature key, credential, the five lists of capabilities.
+    // Encryption key, signature key, credential.
     reader.skip_vectors(2)?;
     reader.u16()?;
-    reader.skip_vectors(1 + 5)?;
+    reader.vector()?;
+    // The five lists of capabilities.
+    for _ in 0..5 {
+        reader.list(|item| item.u16().map(drop))?;
+    }
     match reader.u8()? {
         1 => {
             reader.u64()?;
@@ -97,8 +113,12 @@ fn leaf_node(reader: &mut Reader<'_>) -> Checked {
 }
 
 fn extensions(reader: &mut Reader<'_>) -> Checked {
+    let mut seen = BTreeSet::new();
     reader.list(|extension| {
-        extension.u16()?;
+        let kind = extension.u16()?;
+        if !seen.insert(kind) {
+            return Err(HeaderError::Duplicate(kind));
+        }
         extension.skip_vectors(1)
     })
 }
@@ -107,7 +127,10 @@ fn pre_shared_key(reader: &mut Reader<'_>) -> Checked {
     match reader.u8()? {
         1 => reader.skip_vectors(1)?,
         2 => {
-            reader.u8()?;
+            let usage = reader.u8()?;
+            if !(1..=3).contains(&usage) {
+                return Err(HeaderError::Undefined(u16::from(usage)));
+            }
             reader.vector()?;
             reader.u64()?;
         }

@@ -44,9 +44,9 @@ fn samples() -> Vec<Vec<u8>> {
 
 #[test]
 fn whole_messages_are_read_alike() {
-    for (at, sample) in samples().iter().enumerate() {
-        assert_eq!(ours(sample), library(sample), "sample {at}");
-    }
+    let wrong: Vec<usize> =
+        samples().iter().enumerate().filter(|(_, sample)| ours(sample) != library(sample)).map(|(at, _)| at).collect();
+    assert_eq!(wrong, [0; 0]);
 }
 
 #[test]
@@ -58,17 +58,21 @@ fn every_truncation_is_judged_alike() {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-    #[test]
-    fn any_change_of_one_byte_is_judged_alike(sample in 0usize..15, at: prop::sample::Index, to: u8) {
-        let samples = samples();
-        let mut data = samples[sample % samples.len()].clone();
-        let at = at.index(data.len());
-        data[at] = to;
-        prop_assert_eq!(ours(&data), library(&data), "byte {}", at);
+#[test]
+fn every_change_of_one_byte_is_judged_alike() {
+    for (at, sample) in samples().iter().enumerate() {
+        for byte in 0..sample.len() {
+            let mut data = sample.clone();
+            // The long commit repeats what the proposals show alone.
+            for value in (0..=u8::MAX).step_by(if sample.len() > 500 { 7 } else { 1 }) {
+                data[byte] = value;
+                assert_eq!(ours(&data), library(&data), "sample {at}, byte {byte} is {value}");
+            }
+        }
     }
+}
 
+proptest! {
     #[test]
     fn any_bytes_after_the_version_are_judged_alike(format in 0u8..6, rest: Vec<u8>) {
         let data = [&[0, 1, 0, format][..], &rest].concat();

@@ -17,7 +17,7 @@ fn join(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 fn extensions() -> Vec<u8> {
-    v(&join(&[&[0, 2], &v(&[1; 70]), &[0xff, 1], &v(&[])]))
+    v(&join(&[&[0xff, 0x77], &v(&[1; 70]), &[0xff, 0x78], &v(&[])]))
 }
 
 /// `source`: the leaf node source and what follows from it.
@@ -107,7 +107,10 @@ fn undefined_values_are_refused() {
     let refuses = |bytes: Vec<u8>, want| assert_eq!(MessageHeader::parse(&bytes), Err(want));
     refuses(message(&[5], 2, &typed(3, &[0; 4])), HeaderError::Undefined(5));
     refuses(message(MEMBER, 4, &[]), HeaderError::ContentType(4));
-    refuses(message(MEMBER, 2, &typed(0, &[])), HeaderError::Undefined(0));
+    refuses(message(MEMBER, 2, &typed(4, &[2, 4])), HeaderError::Undefined(4));
+    refuses(message(MEMBER, 2, &typed(1, &[0, 1, 0, 8])), HeaderError::Undefined(8));
+    let twice = v(&join(&[&[0xff, 1], &v(&[]), &[0xff, 1], &v(&[])]));
+    refuses(message(MEMBER, 2, &typed(7, &twice)), HeaderError::Duplicate(0xff01));
     refuses(message(MEMBER, 2, &typed(2, &leaf_node(&[9]))), HeaderError::Undefined(9));
     refuses(message(MEMBER, 2, &typed(4, &[8])), HeaderError::Undefined(8));
     refuses(message(MEMBER, 3, &[2, 7, 0]), HeaderError::Undefined(7));
