@@ -1,6 +1,6 @@
 //! One conversation: a group or a direct message.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use subrosa_content::{Content, EncodedContent};
 use subrosa_group::context::{PolicySet, attribute};
@@ -85,6 +85,8 @@ pub struct DebugInfo {
     pub maybe_forked: bool,
     /// Why nothing moves, if nothing does.
     pub held: Option<Held>,
+    /// Intents that have not ended yet.
+    pub outstanding: usize,
 }
 
 impl Conversation {
@@ -251,6 +253,7 @@ impl Conversation {
             cursors: cursors.unwrap_or_default(),
             maybe_forked: record.maybe_forked,
             held: record.held,
+            outstanding: self.inner.store.intents(&self.id, &crate::changes::OUTSTANDING)?.len(),
         })
     }
 
@@ -292,6 +295,24 @@ impl Conversation {
     /// [`ChangeError`].
     pub async fn send_encoded(&self, content: &EncodedContent, should_push: bool) -> Result<MessageId, ChangeError> {
         self.inner.send(&self.id, content, should_push).await
+    }
+
+    /// Stores a text and queues it, as [`Conversation::send_optimistic`].
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn queue_text(&self, text: impl Into<String>) -> Result<MessageId, ChangeError> {
+        let content = Content::Text(text.into());
+        self.send_optimistic(&content.to_encoded(), content.push_default()).await
+    }
+
+    /// Adds installations that members registered since, and removes those they revoked (sync §2.14). Sending and
+    /// syncing do so by themselves from time to time.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn update_installations(&self) -> Result<(), ChangeError> {
+        self.inner.update_installations(&self.id, Duration::ZERO).await
     }
 
     /// Stores a content and queues it: it goes out with the next [`Conversation::publish`] or sync. No network.

@@ -4,15 +4,16 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
 use subrosa_cursor::Positions;
+use subrosa_group::IdentityNeed;
 use subrosa_identity::Identifier;
 use subrosa_store::{ConversationFilter, Duplicates, Kinds};
 use subrosa_sync::{ConsentState, ConversationKind, Message};
-use subrosa_types::{Cursor, GroupId, InboxId, MessageId, OriginatorId, UnixNanos};
+use subrosa_types::{Cursor, GroupId, InboxId, MessageId, OriginatorId, SequenceId, UnixNanos};
 
 use crate::{
     changes::{CHECK_AFTER_SYNC, GroupOptions},
     conversation::Conversation,
-    error::{ChangeError, LookupError, SyncError},
+    error::{ChangeError, SyncError},
     inner::Inner,
     streams::{ConversationStream, MessageStream, Scope, StreamOptions},
 };
@@ -95,8 +96,10 @@ impl Conversations {
     /// Makes a group and adds these inboxes. Without any, the group is published all the same.
     ///
     /// # Errors
-    /// [`ChangeError`]. After [`ChangeError::UnknownInbox`] and [`ChangeError::NoUsableKeyPackage`] nothing was made.
+    /// [`ChangeError`]. After [`ChangeError::UnknownInbox`] nothing was made; after any other error the group may be
+    /// here, without the members.
     pub async fn create_group(&self, members: &[InboxId], options: GroupOptions) -> Result<Conversation, ChangeError> {
+        self.inner.require(members).await?;
         let id = self.inner.create_group(options).await?;
         self.inner.add_members(&id, members).await?;
         Ok(self.handle(id))
@@ -133,6 +136,7 @@ impl Conversations {
         if let Some(known) = self.dm_with(&peer)? {
             return Ok(known);
         }
+        self.inner.require(&[peer]).await?;
         let id = self.inner.create_dm(peer).await?;
         self.inner.add_members(&id, &[peer]).await?;
         Ok(self.handle(id))
@@ -318,6 +322,15 @@ impl Inner {
             tracing::warn!(?group, %error, "installations of members could not be brought up to date");
         }
         Ok(())
+    }
+
+    /// Fails if one of the inboxes does not exist. The network is asked only about those not known here.
+    async fn require(&self, inboxes: &[InboxId]) -> Result<(), ChangeError> {
+        let needs: Vec<_> = inboxes.iter().map(|inbox| IdentityNeed { inbox: *inbox, up_to: SequenceId(1) }).collect();
+        let known = self.identities.resolve(&needs).await?;
+        let missing = inboxes.iter().filter(|inbox| known.log(inbox).is_none());
+        let unknown: Vec<String> = missing.map(InboxId::to_hex).collect();
+        if unknown.is_empty() { Ok(()) } else { Err(ChangeError::UnknownInbox(unknown)) }
     }
 
     /// The inboxes these identifiers belong to, all of them.

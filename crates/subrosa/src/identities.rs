@@ -11,7 +11,7 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use subrosa_group::{Directory, IdentityNeed};
-use subrosa_identity::{ChainCheck, ChainVerdicts, EntryError, IdentityUpdate, InboxLog, Verdict};
+use subrosa_identity::{ChainCheck, ChainVerdicts, EntryError, IdentityUpdate, InboxLog};
 use subrosa_store::{LoggedUpdate, Store};
 use subrosa_transport::{Network, NodeMessage};
 use subrosa_types::{InboxId, SequenceId};

@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 use crate::{clock::Clock, groups::Groups, identities::Identities, subscription::Streams, workers};
 
 /// How many events a slow reader may be behind before it is told that it missed some.
-pub(crate) const EVENTS: usize = 4096;
+pub(crate) const EVENTS: usize = 1024;
 
 /// The shared parts of a client. Handles ([`crate::Client`], [`crate::Conversation`]) are cheap clones of an `Arc`
 /// of it.

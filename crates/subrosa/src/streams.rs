@@ -20,13 +20,17 @@ use tokio::sync::{
     watch,
 };
 
-use crate::{conversation::Conversation, inner::Inner, subscription::Subscription};
+use crate::{
+    conversation::Conversation,
+    inner::{EVENTS, Inner},
+    subscription::Subscription,
+};
 
 /// Messages read from the database at a time when a reader fell behind.
 const CHUNK: u32 = 500;
 
 /// Messages between two places that a reader remembers.
-const MARK_EVERY: usize = 1024;
+const MARK_EVERY: usize = EVENTS / 2;
 
 /// Ids a reader remembers, so that it sees each message once; more than come between two places.
 const REMEMBERED: usize = 8 * MARK_EVERY;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use subrosa_content::{Content, EncodedContent};
 use subrosa_group::{NewKeyPackage, RowChanges, delete_key_package};
 use subrosa_store::PendingRegistration;
 use subrosa_sync::{Change, Durability, Event};
@@ -89,16 +90,22 @@ async fn run(inner: Weak<Inner>, shared: Arc<Shared>, mut events: tokio::sync::b
     }
 }
 
-/// Waits for an event that may bring work: a welcome was used, or a member asked to leave.
+/// Waits for an event that may bring work: a welcome was used, a member asked to leave, a message will disappear.
 async fn something_to_do(events: &mut tokio::sync::broadcast::Receiver<Event>) {
     loop {
         match events.recv().await {
-            Ok(Event::Message(_)) => {}
+            Ok(Event::Message(message)) if message.expires_at.is_none() && !asks_to_leave(&message.content) => {}
+            Ok(Event::Delivered { .. }) => {}
             Ok(_) | Err(RecvError::Lagged(_)) => return,
             // The client is gone; its signal says so too.
             Err(RecvError::Closed) => return std::future::pending().await,
         }
     }
+}
+
+fn asks_to_leave(content: &[u8]) -> bool {
+    let encoded = EncodedContent::from_bytes(content);
+    encoded.is_ok_and(|encoded| matches!(Content::decode(&encoded), Ok(Content::LeaveRequest(_))))
 }
 
 impl Inner {

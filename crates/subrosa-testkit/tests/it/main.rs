@@ -1,2 +1,7 @@
 //! Whole clients over a whole node.
+mod crash;
+mod due;
+mod faults;
+mod registration;
+mod streams;
 mod talk;
