@@ -92,8 +92,7 @@ pub(crate) fn outstanding(connection: &mut SqliteConnection, group: &GroupId) ->
 
 pub(crate) fn outstanding_query(
     group: &GroupId,
-) -> impl QueryFragment<Sqlite> + LoadQuery<'_, SqliteConnection, (IntentRow, Vec<u8>)> + RunQueryDsl<SqliteConnection>
-{
+) -> impl QueryFragment<Sqlite> + LoadQuery<'_, SqliteConnection, (IntentRow, Vec<u8>)> {
     intents::table
         .inner_join(conversations::table)
         .filter(conversations::group_id.eq(group.as_bytes()))

@@ -236,7 +236,7 @@ fn filtered(conversation: i64, query: &MessageQuery) -> Filtered<'_> {
 pub(crate) fn page(
     conversation: i64,
     query: &MessageQuery,
-) -> impl QueryFragment<Sqlite> + LoadQuery<'_, SqliteConnection, MessageWithSender> + RunQueryDsl<SqliteConnection> {
+) -> impl QueryFragment<Sqlite> + LoadQuery<'_, SqliteConnection, MessageWithSender> {
     let found = filtered(conversation, query).select((MessageRow::as_select(), senders::inbox, senders::installation));
     let found = match query.order {
         MessageOrder::Ascending => found.order((messages::sent_at.asc(), messages::row.asc())),
