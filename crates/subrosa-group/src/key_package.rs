@@ -29,6 +29,8 @@ use crate::{
 mod keys;
 mod verify;
 
+#[doc(hidden)]
+pub use keys::import_key_package;
 pub(crate) use keys::{OwnerKeys, reference, rows_of};
 pub use keys::{delete_key_package, key_package_rows, wrapper_row};
 pub use verify::{KeyPackageError, VerifiedKeyPackage, Wrapper};

@@ -30,6 +30,8 @@ pub use directory::{
     Directory, ExpectedInstallations, IdentityNeed, MembershipError, expected_installations, membership_needs,
 };
 pub use group::Group;
+#[doc(hidden)]
+pub use key_package::import_key_package;
 pub use key_package::{
     KeyPackageError, NewKeyPackage, NewKeyPackageError, VerifiedKeyPackage, Wrapper, delete_key_package,
     key_package_rows, wrapper_row,

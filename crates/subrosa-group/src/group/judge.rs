@@ -234,7 +234,7 @@ fn check_subjects(
     }
     for Sender { inbox, installation } in subjects {
         let sequence = membership.members.get(&inbox).ok_or(Refusal::SubjectNotMember(inbox))?;
-        if !directory.state(&inbox, *sequence)?.has_installation(&installation) {
+        if !directory.holds(&inbox, &installation, *sequence)? {
             return Err(Refusal::SubjectNotInInbox { inbox, installation });
         }
     }

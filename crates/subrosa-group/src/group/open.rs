@@ -4,7 +4,7 @@ use openmls::{
     framing::{MlsMessageBodyIn, MlsMessageIn, ProcessedMessage, ProcessedMessageContent, Sender as MlsSender},
     group::{ProcessMessageError, ProposalValidationError, StageCommitError, StagedCommit, ValidationError},
     key_packages::errors::KeyPackageVerifyError,
-    prelude::{ContentType, LeafNodeIndex, PrivateMessageIn, tls_codec::DeserializeBytes as _},
+    prelude::{ContentType, LeafNodeIndex, PrivateMessageIn, tls_codec::Deserialize as _},
     treesync::errors::{LeafNodeValidationError, LifetimeError},
 };
 use subrosa_envelope::CommitResult;
@@ -15,6 +15,7 @@ use crate::{
     context::{Context, Membership},
     directory::{IdentityNeed, membership_needs},
     leaf::{self, Leaf, Sender},
+    profile,
     rows::{self, RowError, label},
 };
 
@@ -205,7 +206,9 @@ impl Group {
     }
 
     fn frame(&self, data: &[u8]) -> Result<PrivateMessageIn, OpenError> {
-        let (message, _) = MlsMessageIn::tls_deserialize_bytes(data).map_err(|_| OpenError::Malformed)?;
+        // Bytes after the message are tolerated, as everybody does. The decoder from a reader is the one that does not
+        // assert on lengths that reach too far.
+        let message = MlsMessageIn::tls_deserialize(&mut &*data).map_err(|_| OpenError::Malformed)?;
         let message = match message.extract() {
             MlsMessageBodyIn::PrivateMessage(message) => message,
             _ => return Err(OpenError::Unsupported),
@@ -220,6 +223,10 @@ impl Group {
         let handshake = message.content_type() != ContentType::Application;
         if epoch > group || (handshake && epoch != group) {
             return Err(OpenError::WrongEpoch { message: epoch, group });
+        }
+        let oldest = group.0.saturating_sub(u64::try_from(profile::PAST_EPOCHS).unwrap_or(u64::MAX));
+        if epoch.0 < oldest {
+            return Err(OpenError::TooOld { message: epoch });
         }
         Ok(message)
     }

@@ -7,12 +7,18 @@
 //! KEY_PACKAGE       hash reference               the MLS library's bundle
 //! ```
 
-use openmls::prelude::KeyPackageRef;
+use openmls::{key_packages::KeyPackageBundle, prelude::KeyPackageRef};
+use openmls_traits::OpenMlsProvider as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::rows::{self, RowChanges, RowError, RowKey, Rows, label};
+use crate::{
+    hpke,
+    provider::Provider,
+    random::Randomness,
+    rows::{self, RowChanges, RowError, RowKey, Rows, label},
+};
 
 #[derive(Deserialize, Serialize, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct OwnerKeys {
@@ -90,4 +96,24 @@ pub(crate) fn store(
     let [_, owner] = rows_of(hash_ref)?;
     rows.write(owner, &OwnerKeys { x_wing_seed: x_wing.map(|(_, seed)| **seed), lookups });
     Ok(())
+}
+
+/// Rows of a key package that was recorded elsewhere: its bundle in the MLS library's serde form and the seed of its
+/// X-Wing key. For replaying recordings.
+///
+/// # Errors
+/// [`RowError`] when the bundle is none.
+#[doc(hidden)]
+pub fn import_key_package(bundle_json: &str, x_wing_seed: Option<[u8; 32]>) -> Result<RowChanges, RowError> {
+    let failed = RowError::Decode(label::KEY_PACKAGE);
+    let bundle: KeyPackageBundle = serde_json::from_str(bundle_json).map_err(|_| failed)?;
+    let provider = Provider::new(Rows::over([]), Randomness::os());
+    let hash_ref = bundle.key_package().hash_ref(provider.crypto()).map_err(|_| failed)?;
+    let seed = x_wing_seed.map(Zeroizing::new);
+    let public = seed.as_ref().map(|seed| hpke::x_wing_public_key(seed)).transpose().map_err(|_| failed)?;
+    let x_wing = public.as_deref().zip(seed.as_ref());
+    store(provider.rows(), &hash_ref, bundle.key_package().hpke_init_key().as_slice(), x_wing)?;
+    let [row, _] = rows_of(hash_ref.as_slice())?;
+    provider.rows().write(row, &bundle);
+    provider.rows().drain()
 }

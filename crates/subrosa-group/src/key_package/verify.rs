@@ -2,7 +2,10 @@
 
 use openmls::{
     key_packages::{KeyPackage, KeyPackageIn, errors::KeyPackageVerifyError},
-    prelude::{ProtocolVersion, tls_codec::DeserializeBytes as _},
+    prelude::{
+        ProtocolVersion,
+        tls_codec::{Deserialize as _, Serialize as _},
+    },
 };
 use openmls_traits::OpenMlsProvider as _;
 use prost::Message as _;
@@ -97,7 +100,7 @@ impl VerifiedKeyPackage {
     /// # Errors
     /// [`KeyPackageError`], the first rule that failed.
     pub fn verify(bytes: &[u8], now: UnixNanos) -> Result<Self, KeyPackageError> {
-        let package = KeyPackageIn::tls_deserialize_exact_bytes(bytes).map_err(|_| KeyPackageError::Malformed)?;
+        let package = KeyPackageIn::tls_deserialize_exact(bytes).map_err(|_| KeyPackageError::Malformed)?;
         let package = validate(package)?;
         if package.ciphersuite() != CIPHERSUITE {
             return Err(KeyPackageError::CipherSuite);
@@ -149,6 +152,12 @@ impl VerifiedKeyPackage {
     #[must_use]
     pub fn credential_identity(&self) -> Vec<u8> {
         subrosa_identity::credential_identity(&self.owner.inbox)
+    }
+
+    /// The package's bytes, as it was read.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.package.tls_serialize_detached().unwrap_or_default()
     }
 
     /// The package as the MLS library knows it.

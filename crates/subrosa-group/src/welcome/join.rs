@@ -3,7 +3,7 @@
 use openmls::{
     framing::{MlsMessageBodyIn, MlsMessageIn},
     group::{StagedWelcome, WelcomeError as MlsWelcomeError},
-    prelude::tls_codec::DeserializeBytes as _,
+    prelude::tls_codec::Deserialize as _,
 };
 use subrosa_types::{Epoch, GroupId, InboxId, SequenceId};
 
@@ -68,8 +68,7 @@ impl WelcomeKeys {
     /// # Errors
     /// [`WelcomeError`].
     pub fn open(&self, plaintext: &WelcomePlaintext, random: &Randomness) -> Result<OpenedWelcome, WelcomeError> {
-        let message =
-            MlsMessageIn::tls_deserialize_exact_bytes(&plaintext.welcome).map_err(|_| WelcomeError::NotAWelcome)?;
+        let message = MlsMessageIn::tls_deserialize_exact(&plaintext.welcome).map_err(|_| WelcomeError::NotAWelcome)?;
         let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
             return Err(WelcomeError::NotAWelcome);
         };

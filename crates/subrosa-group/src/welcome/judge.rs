@@ -117,7 +117,7 @@ impl OpenedWelcome {
         }
         let mut held = BTreeSet::new();
         for (inbox, sequence) in &membership.members {
-            for installation in directory.state(inbox, *sequence)?.installations() {
+            for installation in directory.installations(inbox, *sequence)? {
                 held.insert((*inbox, installation));
                 let failed = membership.failed.contains(installation.as_bytes().as_slice());
                 if !in_tree.contains(&installation) && !failed {
