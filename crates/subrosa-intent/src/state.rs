@@ -59,11 +59,14 @@ pub enum IntentError {
     Rejected,
     /// Our commit came back, but the state needed to apply it is gone. The group may be forked for us.
     StagedCommitLost,
+    /// We were removed from the group before it took effect.
+    LeftGroup,
 }
 
 impl IntentError {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::CannotBuild, Self::Refused, Self::Rejected, Self::StagedCommitLost];
+    pub const ALL: [Self; 5] =
+        [Self::CannotBuild, Self::Refused, Self::Rejected, Self::StagedCommitLost, Self::LeftGroup];
 
     /// The stored number, from 1.
     #[must_use]
@@ -73,6 +76,7 @@ impl IntentError {
             Self::Refused => 2,
             Self::Rejected => 3,
             Self::StagedCommitLost => 4,
+            Self::LeftGroup => 5,
         }
     }
 
@@ -102,6 +106,8 @@ pub enum IntentEvent {
     ProvenDead,
     /// The payload came back and cannot take effect for this reason.
     Unusable(IntentError),
+    /// We are no longer in the group.
+    Removed,
     /// What follows a commit (welcomes) is done.
     PostCommitDone,
 }
@@ -167,6 +173,7 @@ pub fn step(intent: Standing, event: IntentEvent) -> Result<Effect, IllegalTrans
         (S::Published, E::Unusable(reason)) if intent.kind.class() == PayloadClass::Commit => {
             Ok(failed(reason, intent.attempts))
         }
+        (S::ToPublish | S::Published, E::Removed) => Ok(failed(IntentError::LeftGroup, intent.attempts)),
         (S::Committed, E::PostCommitDone) => Ok(keep(S::Processed)),
         (state, event) => Err(IllegalTransition { state, event }),
     }
@@ -176,7 +183,7 @@ pub fn step(intent: Standing, event: IntentEvent) -> Result<Effect, IllegalTrans
 mod tests {
     use super::*;
 
-    const EVENTS: [IntentEvent; 8] = [
+    const EVENTS: [IntentEvent; 9] = [
         IntentEvent::PayloadMade,
         IntentEvent::NothingToDo,
         IntentEvent::BuildFailed,
@@ -185,6 +192,7 @@ mod tests {
         IntentEvent::ProvenDead,
         IntentEvent::Unusable(IntentError::Rejected),
         IntentEvent::PostCommitDone,
+        IntentEvent::Removed,
     ];
 
     fn at(kind: IntentKind, state: IntentState) -> Standing {
@@ -195,10 +203,20 @@ mod tests {
     #[test]
     fn every_pair_of_state_and_event_is_decided() {
         use IntentState as S;
-        let table: [(S, [Option<S>; 8]); 5] = [
+        let table: [(S, [Option<S>; 9]); 5] = [
             (
                 S::ToPublish,
-                [Some(S::Published), Some(S::Processed), Some(S::ToPublish), None, None, None, None, None],
+                [
+                    Some(S::Published),
+                    Some(S::Processed),
+                    Some(S::ToPublish),
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                    Some(S::Error),
+                ],
             ),
             (
                 S::Published,
@@ -211,11 +229,12 @@ mod tests {
                     Some(S::ToPublish),
                     Some(S::Error),
                     None,
+                    Some(S::Error),
                 ],
             ),
-            (S::Committed, [None, None, None, None, None, None, None, Some(S::Processed)]),
-            (S::Error, [None; 8]),
-            (S::Processed, [None; 8]),
+            (S::Committed, [None, None, None, None, None, None, None, Some(S::Processed), None]),
+            (S::Error, [None; 9]),
+            (S::Processed, [None; 9]),
         ];
         for (state, row) in table {
             for (event, want) in EVENTS.into_iter().zip(row) {
@@ -252,15 +271,16 @@ mod tests {
 
     #[test]
     fn going_back_drops_the_payload_and_going_on_keeps_it() {
-        for (state, event) in [
-            (IntentState::Published, IntentEvent::ProvenDead),
-            (IntentState::Published, IntentEvent::SendRefused),
-        ] {
+        for (state, event) in
+            [(IntentState::Published, IntentEvent::ProvenDead), (IntentState::Published, IntentEvent::SendRefused)]
+        {
             assert!(step(at(IntentKind::MetadataUpdate, state), event).unwrap().drop_payload);
         }
-        assert!(!step(at(IntentKind::MetadataUpdate, IntentState::Published), IntentEvent::TookEffect)
-            .unwrap()
-            .drop_payload);
+        assert!(
+            !step(at(IntentKind::MetadataUpdate, IntentState::Published), IntentEvent::TookEffect)
+                .unwrap()
+                .drop_payload
+        );
     }
 
     #[test]

@@ -9,13 +9,13 @@ use subrosa_group::{
     context::attribute,
     group::{ApplicationMessage, CommitReport},
 };
-use subrosa_intent::IntentEvent;
+use subrosa_intent::{IntentEvent, IntentState};
 use subrosa_types::{InboxId, InstallationId, UnixNanos};
 
 use crate::{
     change::{Change, Event},
     machine::{Logged, Machine, MachineError},
-    model::{Delivery, IntentId, MembershipState, Message, MessageKind},
+    model::{Delivery, Intent, IntentId, MembershipState, Message, MessageKind},
     transcript,
 };
 
@@ -148,8 +148,21 @@ impl Machine {
             };
             self.move_intent(id, events, None, Some(message.cursor()))?;
         }
+        if report.removed_self {
+            self.end_intents()?;
+        }
         self.advance(message.cursor());
         self.tell(Event::Changed(self.record.id.clone()));
+        Ok(())
+    }
+
+    /// We are out: what was still to be published never will be.
+    fn end_intents(&mut self) -> Result<(), MachineError> {
+        let waiting = |intent: &&Intent| matches!(intent.state, IntentState::ToPublish | IntentState::Published);
+        let ended: Vec<IntentId> = self.intents.values().filter(waiting).map(|intent| intent.id).collect();
+        for id in ended {
+            self.move_intent(id, &[IntentEvent::Removed], None, None)?;
+        }
         Ok(())
     }
 

@@ -74,6 +74,8 @@ pub struct Machine {
     pub(crate) intents: BTreeMap<IntentId, Intent>,
     /// A commit that was opened and waits for identity logs; the message it came in.
     pub(crate) held: Option<(GroupMessage, Box<OpenedCommit>)>,
+    /// When a message last claimed to be ours without being known here.
+    pub(crate) suspected_at: Option<UnixNanos>,
     changes: Vec<Change>,
     events: Vec<Event>,
     record_changed: bool,
@@ -95,6 +97,7 @@ impl Machine {
             leaving,
             intents: BTreeMap::new(),
             held: None,
+            suspected_at: None,
             changes: Vec::new(),
             events: Vec::new(),
             record_changed: false,

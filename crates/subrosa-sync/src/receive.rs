@@ -1,5 +1,7 @@
 //! What an envelope of the group's log does (sync §2.9).
 
+use std::time::Duration;
+
 use subrosa_cursor::{Disposition, Outcome, disposition};
 use subrosa_envelope::{CommitResult, ContentKind, GroupMessage};
 use subrosa_group::{
@@ -10,10 +12,13 @@ use subrosa_intent::{IntentError, IntentEvent, IntentState, PayloadClass, is_sta
 use subrosa_types::{SequenceId, UnixNanos};
 
 use crate::{
-    change::Event,
+    change::{Change, Event},
     machine::{Logged, Machine, MachineError},
     model::{Held, IntentId},
 };
+
+/// How often a claim that a message is ours leads to a key update.
+const SUSPECT_EVERY: Duration = Duration::from_secs(3600);
 
 /// What the shell does next.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,7 +78,7 @@ impl Machine {
                 self.advance(message.cursor());
                 Ok(Received::Done)
             }
-            Err(error) => Ok(self.unreadable(message, &error)),
+            Err(error) => self.unreadable(message, error, now),
         }
     }
 
@@ -236,12 +241,22 @@ impl Machine {
         Ok(Received::Reload)
     }
 
-    /// A message that the MLS library does not open. Nothing was touched, so nothing is reloaded.
-    fn unreadable(&mut self, message: &GroupMessage, error: &OpenError) -> Received {
-        if matches!(error, OpenError::ExpiredAdd(_)) {
-            // Valid for everybody else: never skipped, never logged as invalid (groups §9.1).
-            self.hold(Held::ExpiredAdd);
-            return Received::Reload;
+    /// A message that does not open. Nothing was touched, so nothing is reloaded.
+    fn unreadable(
+        &mut self,
+        message: &GroupMessage,
+        error: OpenError,
+        now: UnixNanos,
+    ) -> Result<Received, MachineError> {
+        match error {
+            OpenError::Storage(error) => return Err(error.into()),
+            OpenError::ExpiredAdd(_) => {
+                // Valid for everybody else: never skipped, never logged as invalid (groups §9.1).
+                self.hold(Held::ExpiredAdd);
+                return Ok(Received::Reload);
+            }
+            OpenError::OwnMessage => self.suspect_rewound_database(now),
+            _ => {}
         }
         if message.header.epoch > self.group.epoch() && self.record.active && !self.record.maybe_forked {
             self.record.maybe_forked = true;
@@ -255,11 +270,23 @@ impl Machine {
                     self.failed_commit(message, result, &error.to_string());
                 }
                 self.advance(message.cursor());
-                Received::Done
+                Ok(Received::Done)
             }
-            Disposition::Leave => Received::Done,
-            Disposition::Stop => Received::Stopped,
+            Disposition::Leave => Ok(Received::Done),
+            Disposition::Stop => Ok(Received::Stopped),
         }
+    }
+
+    /// A message claims to be ours and is not known here: this database may be a copy, or was set back, and its
+    /// ratchet may repeat. The next message is preceded by a key update; the claim is not authenticated, so at most
+    /// once in an hour.
+    fn suspect_rewound_database(&mut self, now: UnixNanos) {
+        if self.suspected_at.is_some_and(|at| now.since(at) < SUSPECT_EVERY) {
+            return;
+        }
+        self.suspected_at = Some(now);
+        let group = self.record.id.clone();
+        self.push(Change::Times { group, rotated_at: Some(UnixNanos::EPOCH), installations_checked: None });
     }
 
     /// Logs a commit that was not applied, unless it is a left-over from before we joined (groups §5.4).

@@ -1,6 +1,6 @@
 //! One group's cycle: publish what is queued, receive what is new, do what follows (sync §2.8).
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use subrosa_group::Directory;
 use subrosa_intent::{IntentState, PayloadClass};
@@ -25,6 +25,9 @@ const CONFLICTS: usize = 5;
 /// Rounds of a waited operation and the pauses between them (sync §1).
 const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(150), Duration::from_millis(450)];
 
+/// How often a change is built again because another commit was first, before that counts as a failed round.
+const RACES: u32 = 32;
+
 /// How a cycle ended whose receiving part succeeded.
 #[derive(Debug, Default)]
 pub(crate) struct Cycle {
@@ -43,10 +46,16 @@ impl Inner {
     /// Waits until an intent took effect, or tells why it did not (sync §2.8).
     pub(crate) async fn wait_for(self: &Arc<Self>, id: &GroupId, intent: IntentId) -> Result<(), ChangeError> {
         let mut last = None;
-        for pause in PAUSES {
+        let mut pauses = PAUSES.into_iter();
+        let mut races = 0;
+        loop {
+            let mut raced = false;
             match self.cycle(id).await {
-                Ok(cycle) => last = cycle.publish.or(cycle.post_commit).or(last),
-                Err(error @ (SyncError::Inactive | SyncError::UnknownConversation)) => return Err(error.into()),
+                Ok(cycle) => {
+                    raced = cycle.publish.is_none() && cycle.post_commit.is_none() && races < RACES;
+                    last = cycle.publish.or(cycle.post_commit).or(last);
+                }
+                Err(error @ SyncError::UnknownConversation) => return Err(error.into()),
                 Err(error) => last = Some(error),
             }
             match self.store.intent(intent)? {
@@ -54,12 +63,19 @@ impl Inner {
                 Some(row) => match row.state {
                     IntentState::Processed => return Ok(()),
                     IntentState::Error => return Err(ChangeError::failed(row.error, last)),
+                    // Another commit was first; ours is built again on the new epoch, at once.
+                    IntentState::ToPublish if raced => {
+                        races += 1;
+                        continue;
+                    }
                     IntentState::ToPublish | IntentState::Published | IntentState::Committed => {}
                 },
             }
-            tokio::time::sleep(pause).await;
+            match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(ChangeError::NotConfirmed { cause: last.map(Box::new) }),
+            }
         }
-        Err(ChangeError::NotConfirmed { cause: last.map(Box::new) })
     }
 
     /// One cycle, started over when another process moved the group.
@@ -85,10 +101,14 @@ impl Inner {
 
     async fn cycle_once(&self, id: &GroupId, state: &mut State) -> Result<Cycle, SyncError> {
         let machine = self.loaded(id, state)?;
+        let outstanding: BTreeSet<IntentId> = machine.intents().map(|intent| intent.id).collect();
         if !machine.record().active {
+            self.post_commit(id, state).await?;
             return Err(SyncError::Inactive);
         }
         machine.unpause();
+        state.acknowledged.retain(|intent| outstanding.contains(intent));
+        let machine = self.loaded_again(id, state)?;
         if machine.record().paused_for.is_some() {
             return Ok(Cycle::default());
         }
@@ -98,6 +118,7 @@ impl Inner {
             Err(error) => cycle.publish = Some(error),
             Ok(()) => {}
         }
+        state.key_packages.clear();
         self.receive(id, state).await?;
         match self.post_commit(id, state).await {
             Err(error) if error.is_conflict() => return Err(error),

@@ -195,3 +195,19 @@ async fn a_hundred_queued_messages_arrive_once_and_in_order() {
     let view = agree(&[&group, &theirs]).await;
     assert_eq!(view.texts(), (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn what_is_queued_by_a_removed_member_fails_with_a_reason() {
+    let world = World::new();
+    let (alice, bob) = (world.person().await, world.person().await);
+    let group = alice.client.conversations().create_group(&[bob.inbox()], GroupOptions::default()).await.unwrap();
+    let of_bob = bob.synced(group.id()).await;
+    bob.network.fail_messages(subrosa_testkit::Fault::BeforeSending, 1);
+    of_bob.queue_text("too late").await.unwrap();
+    group.remove_members(&[bob.inbox()]).await.unwrap();
+    of_bob.sync().await.unwrap();
+    assert!(!of_bob.is_active().unwrap());
+    let message = of_bob.messages(MessageFilter::default()).await.unwrap().pop().unwrap();
+    assert_eq!(message.delivery, subrosa::Delivery::Failed);
+    assert_eq!(of_bob.debug_info().unwrap().outstanding, 0);
+}
