@@ -2,7 +2,7 @@
 // one answer per line on its standard output, `{id, ok}` or `{id, error}`. README.md lists the operations.
 //
 // Environment:
-//   SUBROSA_DRIVER  the program; a name ending in .mjs is run by the node that runs this script
+//   SUBROSA_DRIVER  the program `subrosa`, started as `subrosa drive`; or a script in .mjs, run by the node that runs this one
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { Failed, dbDir, nodeUrl, wallet } from './lib.mjs';
 function command() {
   const driver = process.env.SUBROSA_DRIVER;
   if (!driver) throw new Error('set SUBROSA_DRIVER to the driver of our client');
-  if (!driver.endsWith('.mjs')) return [driver];
+  if (!driver.endsWith('.mjs')) return [driver, 'drive'];
   const self = readFileSync('/proc/self/cmdline', 'utf8').split('\0');
   return [...self.slice(0, self.findIndex((word) => word.endsWith('.mjs'))), driver];
 }

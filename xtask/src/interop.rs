@@ -21,9 +21,6 @@ use official::Official;
 /// Needs a node that answers "valid" to any contract signature; ours never says yes to a check it did not make.
 const NOT_FOR_US: &str = "smart_contract_wallet";
 
-/// The example of the facade that drives our client, by JSON lines on its standard input and output.
-const DRIVER: &str = "interop_driver";
-
 /// What to run.
 #[derive(Args, Default)]
 pub(crate) struct Options {
@@ -59,9 +56,9 @@ pub(crate) fn interop(options: &Options) -> Result<(), Failed> {
     if !options.skip_official {
         ran += scenarios("scenario.mjs", &official, &node, options, None)?;
     }
-    match driver(options)? {
-        Some(driver) => ran += scenarios("together.mjs", &official, &node, options, Some(&driver))?,
-        None => say("interop: both clients together: left out"),
+    if !options.skip_together {
+        let driver = options.driver.as_ref().map_or_else(|| Ok(subrosa()), |other| other.canonicalize())?;
+        ran += scenarios("together.mjs", &official, &node, options, Some(&driver))?;
     }
     if ran == 0 {
         return Err(Failed(format!("interop: no scenario is called {}", options.only.join(" or "))));
@@ -70,16 +67,9 @@ pub(crate) fn interop(options: &Options) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The driver for our side, if both clients are to run together.
-fn driver(options: &Options) -> Result<Option<PathBuf>, Failed> {
-    if options.skip_together {
-        return Ok(None);
-    }
-    if let Some(other) = &options.driver {
-        return Ok(Some(other.canonicalize()?));
-    }
-    let there = repository().join(format!("crates/subrosa/examples/{DRIVER}.rs")).exists();
-    Ok(there.then(|| target_folder().join("debug/examples").join(DRIVER)))
+/// Our command: `subrosa node` is the node, `subrosa drive` the driver of our client.
+fn subrosa() -> PathBuf {
+    target_folder().join("debug/subrosa")
 }
 
 /// Runs one script with the chosen scenarios; answers how many there were.

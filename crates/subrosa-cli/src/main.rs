@@ -1,8 +1,13 @@
 //! The command `subrosa`: a demo, a node, a chat, and tools to look at the wire.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the input is not what it should be, 4 members disagree.
+mod chat;
+mod demo;
+mod drive;
 mod failure;
 mod inspect;
+mod keys;
+mod lines;
 mod log;
 mod node;
 mod output;
@@ -21,7 +26,7 @@ use crate::failure::Failure;
 #[command(name = "subrosa", version, arg_required_else_help = true, after_help = EXAMPLES, max_term_width = 110)]
 struct Cli {
     /// What to log on the standard error: a level, or levels by module.
-    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", help_heading = "Logs")]
+    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", hide_env_values = true, help_heading = "Logs")]
     log: Option<String>,
     #[command(subcommand)]
     command: Command,
@@ -29,12 +34,21 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Watch four people, five clients and a node at work, with a crash on the way, and see that all agree.
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(demo::DemoArgs),
+    /// Talk from this terminal to others over a node.
+    #[command(after_help = CHAT_EXAMPLES)]
+    Chat(chat::ChatArgs),
     /// Run a delivery node: it orders and stores envelopes and never sees their content.
     #[command(after_help = NODE_EXAMPLES)]
     Node(node::NodeArgs),
     /// Show what bytes of the protocol say, as far as that needs no keys.
     #[command(subcommand, after_help = INSPECT_EXAMPLES)]
     Inspect(inspect::Inspect),
+    /// One client for a program: JSON lines on standard input and output.
+    #[command(hide = true)]
+    Drive,
 }
 
 const EXAMPLES: &str = "\
@@ -46,6 +60,23 @@ Examples:
   subrosa inspect identity-update update.bin       who signed what
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the input is not what it should be, 4 members disagree.";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  subrosa demo                                     a few seconds, leaves nothing behind
+  subrosa demo --json                              the facts, for programs
+  subrosa demo --keep demo --hold                  leave everything, and the node running for other clients
+
+Exit code 4: the clients do not see the same.";
+
+const CHAT_EXAMPLES: &str = "\
+Examples:
+  subrosa node --memory                            in one terminal
+  subrosa chat --db alice.db                       in another: prints the address
+  subrosa chat --db bob.db --to 0x…                in a third: talks to that address
+
+Keys are never arguments. The database's is in FILE.key, the wallet's in FILE.wallet, both readable by you alone;
+SUBROSA_DB_KEY and SUBROSA_WALLET_KEY in the environment take their place.";
 
 const NODE_EXAMPLES: &str = "\
 Examples:
@@ -77,6 +108,9 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), Failure> {
     log::start(cli.log.as_deref())?;
     match cli.command {
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::Chat(args) => block_on(chat::run(args)),
+        Command::Drive => block_on(drive::run()),
         Command::Node(args) => block_on(node::run(args)),
         Command::Inspect(what) => inspect::run(&what, now()),
     }

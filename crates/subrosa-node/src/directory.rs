@@ -162,7 +162,8 @@ impl Directory {
         for _ in 0..TRIES {
             let standing = self.standing(store, inbox).await?;
             let candidate = candidate.clone();
-            let (mut after, append) = store.compute(move || candidate.judge(&standing)).await.map_err(|e| read_failed(&e))??;
+            let (mut after, append) =
+                store.compute(move || candidate.judge(&standing)).await.map_err(|e| read_failed(&e))??;
             match store.append(Append::IdentityUpdate(Box::new(append))).await {
                 Ok(receipt) => {
                     after.last = receipt.last_id;
@@ -188,10 +189,11 @@ impl Directory {
         if rows.is_empty() {
             return Ok(known);
         }
-        let standing = store.compute(move || replay(known, rows)).await.map_err(|e| read_failed(&e))?.map_err(|error| {
-            tracing::error!(%error, ?inbox, "a stored identity log does not replay");
-            Status::internal("the inbox log cannot be replayed")
-        })?;
+        let standing =
+            store.compute(move || replay(known, rows)).await.map_err(|e| read_failed(&e))?.map_err(|error| {
+                tracing::error!(%error, ?inbox, "a stored identity log does not replay");
+                Status::internal("the inbox log cannot be replayed")
+            })?;
         locked(&self.cache).put(inbox, standing.clone());
         Ok(standing)
     }
@@ -218,7 +220,9 @@ fn refused(error: &EntryError) -> Status {
 fn associations(members: &[MemberIdentifier]) -> Vec<Association> {
     let identifiers = members.iter().filter_map(MemberIdentifier::as_identifier);
     identifiers
-        .filter_map(|identifier| Some(Association { kind: kind_of(&identifier)?.into(), identifier: identifier.text() }))
+        .filter_map(|identifier| {
+            Some(Association { kind: kind_of(&identifier)?.into(), identifier: identifier.text() })
+        })
         .collect()
 }
 

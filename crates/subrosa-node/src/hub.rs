@@ -259,7 +259,10 @@ mod tests {
         let hub = Arc::new(Hub::default());
         let mut subscription = hub.subscribe(BTreeSet::from([vec![1]]), 2);
         hub.publish(vec![message(1), message(2)]);
-        assert_eq!([next_id(&mut subscription), next_id(&mut subscription), next_id(&mut subscription)], [Some(1), Some(2), None]);
+        assert_eq!(
+            [next_id(&mut subscription), next_id(&mut subscription), next_id(&mut subscription)],
+            [Some(1), Some(2), None]
+        );
         hub.publish(vec![message(3), message(4), message(5)]);
         assert_eq!(next_id(&mut subscription), Some(0));
         assert!(subscription.recover());

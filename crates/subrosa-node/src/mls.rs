@@ -50,10 +50,7 @@ impl MlsApi for MlsService {
         self.append(Append::Welcomes(welcomes)).await
     }
 
-    async fn upload_key_package(
-        &self,
-        request: Request<api::UploadKeyPackageRequest>,
-    ) -> Result<Response<()>, Status> {
+    async fn upload_key_package(&self, request: Request<api::UploadKeyPackageRequest>) -> Result<Response<()>, Status> {
         let upload = request.into_inner().key_package.unwrap_or_default();
         let data = upload.key_package_tls_serialized;
         if data.is_empty() {
@@ -62,9 +59,11 @@ impl MlsApi for MlsService {
         if data.len() > KEY_PACKAGE_LIMIT {
             return Err(Status::invalid_argument("key package too large"));
         }
-        let key_package = VerifiedKeyPackage::verify(&data, self.0.clock.now())
-            .map_err(|error| Status::invalid_argument(format!("invalid identity: {error}")))?;
-        let installation = key_package.installation();
+        let now = self.0.clock.now();
+        let judge = move || (VerifiedKeyPackage::verify(&data, now).map(|package| package.installation()), data);
+        let (installation, data) = self.0.store.compute(judge).await.map_err(|error| read_failed(&error))?;
+        let installation =
+            installation.map_err(|error| Status::invalid_argument(format!("invalid identity: {error}")))?;
         self.append(Append::KeyPackage { installation, data }).await
     }
 
@@ -77,7 +76,9 @@ impl MlsApi for MlsService {
         let found = self
             .0
             .store
-            .read(move |connection| keys.iter().map(|key| query::key_package(connection, key)).collect::<Result<Vec<_>, _>>())
+            .read(move |connection| {
+                keys.iter().map(|key| query::key_package(connection, key)).collect::<Result<Vec<_>, _>>()
+            })
             .await
             .map_err(|error| read_failed(&error))?;
         let entry = |data: Option<Vec<u8>>| api::fetch_key_packages_response::KeyPackage {

@@ -62,8 +62,7 @@ impl Node {
             subscription_backlog: config.subscription_backlog,
             retention: config.retention,
         });
-        let network =
-            GrpcNetwork::over(routes(&shared), &ConnectOptions::default()).with_retry(RetryPolicy::none());
+        let network = GrpcNetwork::over(routes(&shared), &ConnectOptions::default()).with_retry(RetryPolicy::none());
         Ok(Self { shared, network })
     }
 

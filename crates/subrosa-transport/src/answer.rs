@@ -4,18 +4,12 @@ use prost::Message;
 use subrosa_envelope::{CommitLogItem, GroupMessage, Welcome, limits};
 use subrosa_identity::{ChainCheck, Identifier, IdentityUpdate, Verdict};
 use subrosa_proto::xmtp::{
-    identity::{
-        api::v1 as identity_api,
-        associations::IdentifierKind,
-    },
+    identity::{api::v1 as identity_api, associations::IdentifierKind},
     mls::{api::v1 as mls_api, message_contents},
 };
 use subrosa_types::{GroupId, InboxId, InstallationId, SequenceId, UnixNanos};
 
-use crate::{
-    BadAnswer, CommitLogPage, ContractVerdict, LogEntry, Newest,
-    NodeMessage, Page, Received,
-};
+use crate::{BadAnswer, CommitLogPage, ContractVerdict, LogEntry, Newest, NodeMessage, Page, Received};
 
 /// Checks that positions ascend from a start.
 pub(crate) struct Ascent(SequenceId);
@@ -171,10 +165,7 @@ pub(crate) fn inbox_request(identifier: &Identifier) -> identity_api::get_inbox_
         // A kind from a later version: the node compares the text.
         _ => IdentifierKind::Unspecified,
     };
-    identity_api::get_inbox_ids_request::Request {
-        identifier: identifier.to_string(),
-        identifier_kind: kind.into(),
-    }
+    identity_api::get_inbox_ids_request::Request { identifier: identifier.to_string(), identifier_kind: kind.into() }
 }
 
 pub(crate) fn inbox_ids(

@@ -26,8 +26,8 @@ use tonic::{
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
-    AddressError, CommitLogPage, ConnectOptions, ContractVerdict, EnvelopeStream,
-    LogEntry, Network, NetworkError, Newest, Page, RetryPolicy, answer,
+    AddressError, CommitLogPage, ConnectOptions, ContractVerdict, EnvelopeStream, LogEntry, Network, NetworkError,
+    Newest, Page, RetryPolicy, answer,
     generated::{identity::identity_api_client::IdentityApiClient, mls::mls_api_client::MlsApiClient},
     subscribe,
 };
@@ -96,7 +96,9 @@ impl GrpcNetwork {
         let identity = IdentityApiClient::new(service);
         Self {
             mls: mls.max_decoding_message_size(GRPC_MESSAGE_BYTES).max_encoding_message_size(GRPC_MESSAGE_BYTES),
-            identity: identity.max_decoding_message_size(GRPC_MESSAGE_BYTES).max_encoding_message_size(GRPC_MESSAGE_BYTES),
+            identity: identity
+                .max_decoding_message_size(GRPC_MESSAGE_BYTES)
+                .max_encoding_message_size(GRPC_MESSAGE_BYTES),
             retry: Arc::new(RetryPolicy::default()),
             app_version: header(&options.app_version),
             client_version: header(&options.client_version),
@@ -233,8 +235,7 @@ impl Network for GrpcNetwork {
     fn upload_key_package(&self, key_package: Vec<u8>) -> BoxFuture<'_, Result<(), NetworkError>> {
         async move {
             let upload = mls_api::KeyPackageUpload { key_package_tls_serialized: key_package };
-            let request =
-                mls_api::UploadKeyPackageRequest { key_package: Some(upload), is_inbox_id_credential: true };
+            let request = mls_api::UploadKeyPackageRequest { key_package: Some(upload), is_inbox_id_credential: true };
             fits(request.encoded_len())?;
             self.retry
                 .run(async || {
@@ -482,7 +483,10 @@ mod tests {
         let large = welcome_chunks((0..5).map(|_| welcome(10 << 20))).unwrap();
         assert!(large.iter().all(|c| c.iter().map(Message::encoded_len).sum::<usize>() <= GRPC_MESSAGE_BYTES));
         assert_eq!(lengths(large), [2, 2, 1]);
-        assert!(matches!(welcome_chunks([welcome(GRPC_MESSAGE_BYTES)].into_iter()), Err(NetworkError::TooLarge { .. })));
+        assert!(matches!(
+            welcome_chunks([welcome(GRPC_MESSAGE_BYTES)].into_iter()),
+            Err(NetworkError::TooLarge { .. })
+        ));
         assert!(welcome_chunks(std::iter::empty()).unwrap().is_empty());
     }
 

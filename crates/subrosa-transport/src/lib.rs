@@ -27,7 +27,5 @@ mod subscribe;
 pub use connection::{AddressError, ConnectOptions};
 pub use error::{BadAnswer, NetworkError, NodeMessage, Outage, Refusal};
 pub use grpc::{GrpcNetwork, GrpcService};
-pub use network::{
-    CommitLogPage, ContractVerdict, EnvelopeStream, LogEntry, Network, Newest, Page, Received,
-};
+pub use network::{CommitLogPage, ContractVerdict, EnvelopeStream, LogEntry, Network, Newest, Page, Received};
 pub use retry::RetryPolicy;

@@ -62,12 +62,11 @@ pub(crate) fn group_request(filters: &[(GroupId, SequenceId)]) -> api::Subscribe
 }
 
 pub(crate) fn welcome_request(filters: &[(InstallationId, SequenceId)]) -> api::SubscribeWelcomeMessagesRequest {
-    let filter = |(installation, after): &(InstallationId, SequenceId)| {
-        api::subscribe_welcome_messages_request::Filter {
+    let filter =
+        |(installation, after): &(InstallationId, SequenceId)| api::subscribe_welcome_messages_request::Filter {
             installation_key: installation.as_bytes().to_vec(),
             id_cursor: after.0,
-        }
-    };
+        };
     api::SubscribeWelcomeMessagesRequest { filters: filters.iter().map(filter).collect() }
 }
 

@@ -6,7 +6,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{Failed, run::target_folder};
+use super::subrosa;
+use crate::Failed;
 
 /// What the node prints before its address once it accepts connections.
 const READY: &str = "listening on ";
@@ -57,7 +58,7 @@ impl Drop for Node {
 
 /// The command that serves on a free port of the loopback interface.
 fn command(data: &Path) -> Command {
-    let mut command = Command::new(target_folder().join("debug/examples/serve"));
-    command.arg("127.0.0.1:0").arg(data);
+    let mut command = Command::new(subrosa());
+    command.args(["node", "--listen", "127.0.0.1:0", "--data"]).arg(data);
     command
 }

@@ -19,7 +19,10 @@ use crate::{config::Clock, hub::Hubs};
 pub(crate) enum Append {
     GroupMessages(Vec<NewGroupMessage>),
     Welcomes(Vec<NewWelcome>),
-    KeyPackage { installation: InstallationId, data: Vec<u8> },
+    KeyPackage {
+        installation: InstallationId,
+        data: Vec<u8>,
+    },
     IdentityUpdate(Box<NewIdentityUpdate>),
     CommitLog(Vec<NewCommitLogEntry>),
     /// Removes what may be forgotten.
@@ -257,11 +260,8 @@ fn store_key_package(
 ) -> Result<(), DbError> {
     use key_packages::dsl;
 
-    let values = (
-        dsl::installation.eq(&installation.as_bytes()[..]),
-        dsl::uploaded_ns.eq(now.as_nanos()),
-        dsl::data.eq(data),
-    );
+    let values =
+        (dsl::installation.eq(&installation.as_bytes()[..]), dsl::uploaded_ns.eq(now.as_nanos()), dsl::data.eq(data));
     diesel::replace_into(dsl::key_packages).values(values).execute(connection)?;
     Ok(())
 }
@@ -317,12 +317,7 @@ fn associate(
 }
 
 /// Marks the newest association of the identifier with this inbox as revoked (identity §8.3).
-fn revoke(
-    connection: &mut SqliteConnection,
-    inbox: &[u8],
-    association: &Association,
-    id: i64,
-) -> Result<(), DbError> {
+fn revoke(connection: &mut SqliteConnection, inbox: &[u8], association: &Association, id: i64) -> Result<(), DbError> {
     use addresses::dsl;
 
     let rows = || {
@@ -334,9 +329,7 @@ fn revoke(
     let newest: Option<i64> =
         rows().order(dsl::associated_id.desc()).select(dsl::associated_id).first(connection).optional()?;
     if let Some(newest) = newest {
-        diesel::update(rows().filter(dsl::associated_id.eq(newest)))
-            .set(dsl::revoked_id.eq(id))
-            .execute(connection)?;
+        diesel::update(rows().filter(dsl::associated_id.eq(newest))).set(dsl::revoked_id.eq(id)).execute(connection)?;
     }
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use diesel::{OptionalExtension, SqliteConnection, connection::DefaultLoadingMode, prelude::*, result::QueryResult};
 use prost::Message;
-use subrosa_proto::xmtp::{identity::associations::RecoverableEd25519Signature, mls::api::v1 as api, mls::message_contents};
+use subrosa_proto::xmtp::{
+    identity::associations::RecoverableEd25519Signature, mls::api::v1 as api, mls::message_contents,
+};
 
 use super::{
     item::{WelcomeParts, group_message, welcome_message},
@@ -77,11 +79,23 @@ pub(crate) fn group_messages(
 
     let mut query = dsl::group_messages
         .filter(dsl::group_id.eq(group))
-        .select((dsl::id, dsl::group_id, dsl::created_ns, dsl::content_type, dsl::should_push, dsl::sender_hmac, dsl::data))
+        .select((
+            dsl::id,
+            dsl::group_id,
+            dsl::created_ns,
+            dsl::content_type,
+            dsl::should_push,
+            dsl::sender_hmac,
+            dsl::data,
+        ))
         .limit(slice.rows())
         .into_boxed();
     if slice.cursor != 0 {
-        query = if slice.descending { query.filter(dsl::id.lt(slice.cursor)) } else { query.filter(dsl::id.gt(slice.cursor)) };
+        query = if slice.descending {
+            query.filter(dsl::id.lt(slice.cursor))
+        } else {
+            query.filter(dsl::id.gt(slice.cursor))
+        };
     }
     query = if slice.descending { query.order(dsl::id.desc()) } else { query.order(dsl::id.asc()) };
     slice.fill(query.load_iter::<GroupRow, DefaultLoadingMode>(connection)?, read_group_row)
@@ -118,7 +132,11 @@ pub(crate) fn welcomes(
         .limit(slice.rows())
         .into_boxed();
     if slice.cursor != 0 {
-        query = if slice.descending { query.filter(dsl::id.lt(slice.cursor)) } else { query.filter(dsl::id.gt(slice.cursor)) };
+        query = if slice.descending {
+            query.filter(dsl::id.lt(slice.cursor))
+        } else {
+            query.filter(dsl::id.gt(slice.cursor))
+        };
     }
     query = if slice.descending { query.order(dsl::id.desc()) } else { query.order(dsl::id.asc()) };
     slice.fill(query.load_iter::<WelcomeRow, DefaultLoadingMode>(connection)?, read_welcome_row)

@@ -125,8 +125,14 @@ async fn refused_updates_leave_no_trace() {
     refused(publish(elsewhere).await, Refusal::InvalidArgument);
     refused(publish(IdentityUpdate::new(a.inbox.to_hex(), 5, vec![])).await, Refusal::InvalidArgument);
     let upper = a.inbox.to_hex().to_uppercase();
-    refused(publish(IdentityUpdate::new(upper, 5, a.registration().actions().to_vec())).await, Refusal::InvalidArgument);
-    refused(publish(a.unlink(&a.wallet, 2_000)).await.and(publish(a.unlink(&a.wallet, 2_000)).await), Refusal::InvalidArgument);
+    refused(
+        publish(IdentityUpdate::new(upper, 5, a.registration().actions().to_vec())).await,
+        Refusal::InvalidArgument,
+    );
+    refused(
+        publish(a.unlink(&a.wallet, 2_000)).await.and(publish(a.unlink(&a.wallet, 2_000)).await),
+        Refusal::InvalidArgument,
+    );
     let none: Result<api::PublishIdentityUpdateResponse, _> =
         call(&node, &format!("{IDENTITY}PublishIdentityUpdate"), &api::PublishIdentityUpdateRequest::default()).await;
     assert_eq!(code(none), Code::InvalidArgument);
@@ -197,11 +203,8 @@ async fn a_contract_wallet_that_nobody_asked_is_never_accepted() {
         ..Default::default()
     };
     let action = proto::IdentityAction { kind: Some(proto::identity_action::Kind::CreateInbox(create)) };
-    let update = proto::IdentityUpdate {
-        actions: vec![action],
-        client_timestamp_ns: 5,
-        inbox_id: account.inbox.to_hex(),
-    };
+    let update =
+        proto::IdentityUpdate { actions: vec![action], client_timestamp_ns: 5, inbox_id: account.inbox.to_hex() };
     let update = IdentityUpdate::from_bytes(&update.encode_to_vec()).unwrap();
     let answer = node.publish_identity_update(update).await.unwrap_err();
     assert!(matches!(answer, NetworkError::Unreachable { cause: Outage::Unavailable, .. }), "{answer}");
@@ -225,18 +228,21 @@ async fn questions_are_echoed_as_they_were_asked() {
         identifier_kind,
     };
     let upper = address.to_uppercase();
-    let requests = vec![request(&upper, 1), request(&address, 0), request("", 7), request(&address, 2), request(&address, 1)];
+    let requests =
+        vec![request(&upper, 1), request(&address, 0), request("", 7), request(&address, 2), request(&address, 1)];
     let answer: api::GetInboxIdsResponse =
         call(&node, &format!("{IDENTITY}GetInboxIds"), &api::GetInboxIdsRequest { requests }).await.unwrap();
     let read: Vec<_> =
         answer.responses.iter().map(|r| (r.identifier.as_str(), r.identifier_kind, r.inbox_id.is_some())).collect();
-    assert_eq!(read, [(&*upper, 1, false), (&*address, 0, true), ("", 7, false), (&*address, 2, false), (&*address, 1, true)]);
+    assert_eq!(
+        read,
+        [(&*upper, 1, false), (&*address, 0, true), ("", 7, false), (&*address, 2, false), (&*address, 1, true)]
+    );
 
     let asked = [a.inbox.to_hex().to_uppercase(), "ab".to_owned(), a.inbox.to_hex(), a.inbox.to_hex()];
-    let requests = asked.iter().map(|inbox| api::get_identity_updates_request::Request {
-        inbox_id: inbox.clone(),
-        sequence_id: 0,
-    });
+    let requests = asked
+        .iter()
+        .map(|inbox| api::get_identity_updates_request::Request { inbox_id: inbox.clone(), sequence_id: 0 });
     let request = api::GetIdentityUpdatesRequest { requests: requests.collect() };
     let answer: api::GetIdentityUpdatesResponse =
         call(&node, &format!("{IDENTITY}GetIdentityUpdates"), &request).await.unwrap();
@@ -256,7 +262,8 @@ fn vectors_identity_logs_of_the_official_client_are_accepted() {
                 let is_contract = format!("{wire:?}").contains("Erc6492");
                 let request = api::PublishIdentityUpdateRequest { identity_update: Some(wire) };
                 let path = format!("{IDENTITY}PublishIdentityUpdate");
-                let answer: Result<api::PublishIdentityUpdateResponse, _> = runtime.block_on(call(&node, &path, &request));
+                let answer: Result<api::PublishIdentityUpdateResponse, _> =
+                    runtime.block_on(call(&node, &path, &request));
                 let want = if is_contract { Code::Unavailable } else { Code::Ok };
                 assert_eq!(code(answer), want, "{file}");
                 if is_contract {

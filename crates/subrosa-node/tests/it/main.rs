@@ -1,4 +1,12 @@
 //! What a delivery node promises (transport §10), seen from outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests stop the test"
+)]
+
 mod crash;
 mod identity;
 mod malformed;

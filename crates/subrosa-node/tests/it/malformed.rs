@@ -48,10 +48,12 @@ async fn questions_without_a_topic_are_refused() {
     let node = node();
     assert_eq!(code(query(&node, &[], None).await), Code::InvalidArgument);
     let welcomes = api::QueryWelcomeMessagesRequest::default();
-    let answer = call::<api::QueryWelcomeMessagesResponse>(&node, &format!("{MLS}QueryWelcomeMessages"), &welcomes).await;
+    let answer =
+        call::<api::QueryWelcomeMessagesResponse>(&node, &format!("{MLS}QueryWelcomeMessages"), &welcomes).await;
     assert_eq!(code(answer), Code::InvalidArgument);
     let newest = api::GetNewestGroupMessageRequest::default();
-    let answer = call::<api::GetNewestGroupMessageResponse>(&node, &format!("{MLS}GetNewestGroupMessage"), &newest).await;
+    let answer =
+        call::<api::GetNewestGroupMessageResponse>(&node, &format!("{MLS}GetNewestGroupMessage"), &newest).await;
     assert_eq!(code(answer), Code::InvalidArgument);
 }
 
@@ -119,6 +121,8 @@ async fn empty_identity_questions_are_answered() {
     assert!(answer.responses.is_empty());
     let request = identity_api::get_identity_updates_request::Request { inbox_id: "xyz".into(), sequence_id: 0 };
     let request = identity_api::GetIdentityUpdatesRequest { requests: vec![request] };
-    let answer = call::<identity_api::GetIdentityUpdatesResponse>(&node, &format!("{IDENTITY}GetIdentityUpdates"), &request).await;
+    let answer =
+        call::<identity_api::GetIdentityUpdatesResponse>(&node, &format!("{IDENTITY}GetIdentityUpdates"), &request)
+            .await;
     assert_eq!(code(answer), Code::InvalidArgument);
 }

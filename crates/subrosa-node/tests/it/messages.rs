@@ -87,7 +87,10 @@ async fn an_item_that_fills_no_answer_is_refused() {
 async fn a_repetition_is_acknowledged_and_stored_once() {
     let node = filled(3).await;
     send(&node, vec![mls_message(&GROUP, 1, &1usize.to_be_bytes()), mls_message(&GROUP, 1, b"new")]).await.unwrap();
-    assert_eq!(ids(&read_all(&node, &GROUP).await), [1, 2, 3, 4]);
+    let stored = read_all(&node, &GROUP).await;
+    assert_eq!(ids(&stored)[..3], [1, 2, 3]);
+    // Ids may have gaps (transport §6).
+    assert!(stored.len() == 4 && ids(&stored)[3] > 3);
     // The same content in another group is something else.
     send(&node, vec![mls_message(&[8; 16], 1, b"new")]).await.unwrap();
     assert_eq!(read_all(&node, &[8; 16]).await.len(), 1);

@@ -54,10 +54,8 @@ fn good_requests() -> Vec<Vec<u8>> {
         hpke_public_key: vec![2; 32],
         wrapper_algorithm: 2,
     };
-    let welcomes = [
-        api::welcome_message_input::Version::V1(v1),
-        api::welcome_message_input::Version::WelcomePointer(pointer),
-    ];
+    let welcomes =
+        [api::welcome_message_input::Version::V1(v1), api::welcome_message_input::Version::WelcomePointer(pointer)];
     let welcomes = welcomes.map(|version| api::WelcomeMessageInput { version: Some(version) }).to_vec();
     let paging_info = Some(api::PagingInfo { direction: 1, limit: 5, id_cursor: 0 });
     vec![

@@ -200,7 +200,8 @@ async fn seam(node: Node, publishers: usize, per_publisher: usize, starts: Vec<(
     for task in join_all(subscribers).await {
         let (cursor, seen) = task.unwrap();
         for number in 0..GROUPS {
-            let stored: Vec<u64> = ids(&read_all(&node, &[number; 16]).await).into_iter().filter(|id| *id > cursor).collect();
+            let stored: Vec<u64> =
+                ids(&read_all(&node, &[number; 16]).await).into_iter().filter(|id| *id > cursor).collect();
             assert_eq!(seen.get(&number).cloned().unwrap_or_default(), stored);
         }
     }

@@ -132,16 +132,21 @@ async fn replay(node: &Node, calls: &[Recorded], file: &str) {
     for call in calls {
         let what = format!("{file}: {}", call.path);
         match method(&call.path) {
-            "SendGroupMessages" | "SendWelcomeMessages" | "UploadKeyPackage" | "BatchPublishCommitLog"
+            "SendGroupMessages"
+            | "SendWelcomeMessages"
+            | "UploadKeyPackage"
+            | "BatchPublishCommitLog"
             | "PublishIdentityUpdate" => {
                 call_raw::<()>(node, &call.path, call.request.clone()).await.expect(&what);
             }
             "GetInboxIds" => {
-                let got: identity_api::GetInboxIdsResponse = call_raw(node, &call.path, call.request.clone()).await.unwrap();
+                let got: identity_api::GetInboxIdsResponse =
+                    call_raw(node, &call.path, call.request.clone()).await.unwrap();
                 assert_eq!(got, call.response(), "{what}");
             }
             "FetchKeyPackages" => {
-                let got: api::FetchKeyPackagesResponse = call_raw(node, &call.path, call.request.clone()).await.unwrap();
+                let got: api::FetchKeyPackagesResponse =
+                    call_raw(node, &call.path, call.request.clone()).await.unwrap();
                 assert_eq!(got, call.response(), "{what}");
             }
             "GetIdentityUpdates" => same_updates(node, call, &what).await,
@@ -196,7 +201,9 @@ async fn same_welcomes(node: &Node, call: &Recorded, what: &str) {
     let got: api::QueryWelcomeMessagesResponse = call_raw(node, &call.path, call.request.clone()).await.unwrap();
     let plain = |answer: api::QueryWelcomeMessagesResponse| {
         let one = |welcome: api::WelcomeMessage| match welcome.version.unwrap() {
-            api::welcome_message::Version::V1(v1) => (v1.installation_key, v1.data, v1.hpke_public_key, v1.welcome_metadata),
+            api::welcome_message::Version::V1(v1) => {
+                (v1.installation_key, v1.data, v1.hpke_public_key, v1.welcome_metadata)
+            }
             api::welcome_message::Version::WelcomePointer(p) => {
                 (p.installation_key, p.welcome_pointer, p.hpke_public_key, vec![])
             }

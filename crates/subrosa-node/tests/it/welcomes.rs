@@ -77,13 +77,9 @@ async fn welcome_pages_follow_the_rules_of_group_pages() {
 #[tokio::test]
 async fn one_invalid_welcome_refuses_the_whole_request() {
     let node = node();
-    for bad in [
-        api::WelcomeMessageInput { version: None },
-        welcome(b"", 1),
-        welcome(b"x", 4),
-        welcome(b"x", -1),
-        pointer(b""),
-    ] {
+    for bad in
+        [api::WelcomeMessageInput { version: None }, welcome(b"", 1), welcome(b"x", 4), welcome(b"x", -1), pointer(b"")]
+    {
         assert_eq!(code(send(&node, vec![welcome(b"good", 1), bad]).await), Code::InvalidArgument);
     }
     let mut short = welcome(b"x", 1);
@@ -187,8 +183,7 @@ async fn query_log(
         .map(|(group, paging_info)| api::QueryCommitLogRequest { group_id: group.to_vec(), paging_info: *paging_info })
         .collect();
     let request = api::BatchQueryCommitLogRequest { requests };
-    let answer: api::BatchQueryCommitLogResponse =
-        call(node, &format!("{MLS}BatchQueryCommitLog"), &request).await?;
+    let answer: api::BatchQueryCommitLogResponse = call(node, &format!("{MLS}BatchQueryCommitLog"), &request).await?;
     Ok(answer.responses)
 }
 

@@ -207,7 +207,8 @@ async fn what_is_queued_by_a_removed_member_fails_with_a_reason() {
     group.remove_members(&[bob.inbox()]).await.unwrap();
     of_bob.sync().await.unwrap();
     assert!(!of_bob.is_active().unwrap());
-    let message = of_bob.messages(MessageFilter::default()).await.unwrap().pop().unwrap();
-    assert_eq!(message.delivery, subrosa::Delivery::Failed);
+    let messages = of_bob.messages(MessageFilter::default()).await.unwrap();
+    let text = messages.iter().find(|message| message.kind == MessageKind::Application).unwrap();
+    assert_eq!(text.delivery, subrosa::Delivery::Failed);
     assert_eq!(of_bob.debug_info().unwrap().outstanding, 0);
 }
