@@ -28,6 +28,12 @@ impl Hubs {
         self.messages.close();
         self.welcomes.close();
     }
+
+    /// Makes every subscriber start over from the database.
+    pub(crate) fn disturb(&self) {
+        self.messages.disturb();
+        self.welcomes.disturb();
+    }
 }
 
 /// What can be subscribed to.
@@ -112,6 +118,13 @@ impl<T: Delivery> Hub<T> {
         }
     }
 
+    fn disturb(&self) {
+        let topics = self.topics.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for subscriber in topics.all.iter().filter_map(std::sync::Weak::upgrade) {
+            subscriber.overflow();
+        }
+    }
+
     fn unsubscribe(&self, subscriber: &Arc<Subscriber<T>>, wanted: &BTreeSet<Vec<u8>>) {
         let mut topics = self.topics.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         for topic in wanted {
@@ -170,6 +183,16 @@ impl<T: Message> Subscriber<T> {
 }
 
 impl<T> Subscriber<T> {
+    fn overflow(&self) {
+        let mut queue = locked(&self.queue);
+        queue.has_overflowed = true;
+        queue.items.clear();
+        queue.bytes = 0;
+        if let Some(waker) = queue.waker.take() {
+            waker.wake();
+        }
+    }
+
     fn close(&self) {
         let mut queue = locked(&self.queue);
         queue.is_closed = true;

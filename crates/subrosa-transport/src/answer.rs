@@ -230,3 +230,129 @@ fn commit_log_item(ascent: &mut Ascent, entry: message_contents::CommitLogEntry)
     let sequence = ascent.next(entry.sequence_id)?;
     CommitLogItem::from_proto(entry).map_err(|_| BadAnswer::Position(sequence.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NetworkError;
+
+    const GROUP: [u8; 4] = [0xaa; 4];
+
+    fn group() -> GroupId {
+        GroupId::from_slice(&GROUP).unwrap()
+    }
+
+    /// A private message of a group of four bytes.
+    fn data(group: [u8; 4]) -> Vec<u8> {
+        [&[0, 1, 0, 2, 4][..], &group, &[0; 8], &[1, 0, 0, 0]].concat()
+    }
+
+    fn wire(id: u64, data: Vec<u8>) -> mls_api::GroupMessage {
+        let v1 = mls_api::group_message::V1 { id, data, group_id: GROUP.to_vec(), ..Default::default() };
+        mls_api::GroupMessage { version: Some(mls_api::group_message::Version::V1(v1)) }
+    }
+
+    fn page(messages: Vec<mls_api::GroupMessage>) -> Result<Page<GroupMessage>, NetworkError> {
+        let paging_info = Some(mls_api::PagingInfo { direction: 1, limit: 100, id_cursor: 9 });
+        let answer = mls_api::QueryGroupMessagesResponse { messages, paging_info };
+        group_page(&group(), SequenceId(5), answer)
+    }
+
+    #[track_caller]
+    fn bad<T>(answer: Result<T, NetworkError>, want: BadAnswer) {
+        match answer {
+            Err(NetworkError::BadAnswer(got)) => assert_eq!(got, want),
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("taken"),
+        }
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_true_refuse_the_whole_page() {
+        let good = || wire(6, data(GROUP));
+        bad(page(vec![good(), wire(0, data(GROUP))]), BadAnswer::Position(0));
+        bad(page(vec![good(), wire(1 << 63, data(GROUP))]), BadAnswer::Position(1 << 63));
+        bad(page(vec![good(), good()]), BadAnswer::Order { after: SequenceId(6), got: SequenceId(6) });
+        bad(page(vec![wire(5, data(GROUP))]), BadAnswer::Order { after: SequenceId(5), got: SequenceId(5) });
+        bad(page(vec![good(), wire(7, data([1; 4]))]), BadAnswer::Topic);
+        bad(page(vec![good(), wire(6, vec![])]), BadAnswer::Order { after: SequenceId(6), got: SequenceId(6) });
+    }
+
+    #[test]
+    fn a_malformed_item_keeps_its_position() {
+        let versionless = mls_api::GroupMessage { version: None };
+        let page = page(vec![wire(6, vec![1, 2, 3]), versionless, wire(8, data(GROUP))]).unwrap();
+        let read: Vec<_> = page.items.iter().map(|item| (item.sequence.0, item.item.is_ok())).collect();
+        assert_eq!(read, [(6, false), (8, true)]);
+        assert_eq!(page.last(), Some(SequenceId(8)));
+        assert!(!page.more, "three items are no full page");
+    }
+
+    #[test]
+    fn a_full_page_has_more_unless_the_node_says_no() {
+        let full = |id_cursor| {
+            let messages = (6..106).map(|id| wire(id, data(GROUP))).collect();
+            let paging_info = Some(mls_api::PagingInfo { direction: 1, limit: 100, id_cursor });
+            group_page(&group(), SequenceId(5), mls_api::QueryGroupMessagesResponse { messages, paging_info }).unwrap()
+        };
+        assert!(full(105).more);
+        assert!(!full(0).more);
+    }
+
+    #[test]
+    fn answers_are_counted() {
+        let count = |asked, got| BadAnswer::Count { asked, got };
+        bad(key_packages(1, mls_api::FetchKeyPackagesResponse::default()), count(1, 0));
+        bad(newest(&[group()], mls_api::GetNewestGroupMessageResponse::default()), count(1, 0));
+        bad(inbox_ids(2, identity_api::GetInboxIdsResponse::default()), count(2, 0));
+        bad(commit_logs(&[(group(), SequenceId::START)], mls_api::BatchQueryCommitLogResponse::default()), count(1, 0));
+        let verdicts = identity_api::VerifySmartContractWalletSignaturesResponse::default();
+        bad(contract_verdicts(3, verdicts), count(3, 0));
+        let asked = [(InboxId::from_bytes([1; 32]), SequenceId::START)];
+        bad(identity_updates(&asked, identity_api::GetIdentityUpdatesResponse::default()), count(1, 0));
+    }
+
+    #[test]
+    fn an_identity_log_belongs_to_the_inbox_asked_for() {
+        use identity_api::get_identity_updates_response::{IdentityUpdateLog, Response};
+
+        let inbox = InboxId::from_bytes([0xab; 32]);
+        let answer = |inbox_id: String, ids: &[u64]| {
+            let updates = ids.iter().map(|id| IdentityUpdateLog { sequence_id: *id, ..Default::default() }).collect();
+            let answer = identity_api::GetIdentityUpdatesResponse { responses: vec![Response { inbox_id, updates }] };
+            identity_updates(&[(inbox, SequenceId(3))], answer)
+        };
+        assert_eq!(answer(inbox.to_hex().to_uppercase(), &[4, 9]).unwrap()[0].len(), 2);
+        bad(answer("cd".repeat(32), &[4]), BadAnswer::Topic);
+        bad(answer(inbox.to_hex(), &[3]), BadAnswer::Order { after: SequenceId(3), got: SequenceId(3) });
+        bad(answer(inbox.to_hex(), &[5, 4]), BadAnswer::Order { after: SequenceId(5), got: SequenceId(4) });
+    }
+
+    #[test]
+    fn an_answer_with_an_error_text_is_no_verdict() {
+        use identity_api::verify_smart_contract_wallet_signatures_response::ValidationResponse;
+
+        let response = |is_valid, error: Option<&str>| ValidationResponse {
+            is_valid,
+            block_number: None,
+            error: error.map(str::to_owned),
+        };
+        let responses = vec![response(true, None), response(false, None), response(false, Some("no chain"))];
+        let answer = identity_api::VerifySmartContractWalletSignaturesResponse { responses };
+        let verdicts: Vec<_> = contract_verdicts(3, answer).unwrap().into_iter().map(|v| v.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Valid, Verdict::Invalid, Verdict::Unknown]);
+    }
+
+    #[test]
+    fn an_inbox_id_is_read_or_the_answer_is_wrong() {
+        let answer = |inbox_id: Option<&str>| identity_api::GetInboxIdsResponse {
+            responses: vec![identity_api::get_inbox_ids_response::Response {
+                inbox_id: inbox_id.map(str::to_owned),
+                ..Default::default()
+            }],
+        };
+        assert_eq!(inbox_ids(1, answer(None)).unwrap(), [None]);
+        assert_eq!(inbox_ids(1, answer(Some(&"AB".repeat(32)))).unwrap(), [Some(InboxId::from_bytes([0xab; 32]))]);
+        bad(inbox_ids(1, answer(Some("x"))), BadAnswer::InboxId);
+    }
+}

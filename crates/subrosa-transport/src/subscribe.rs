@@ -108,3 +108,60 @@ fn check<T: Item>(topics: &mut BTreeMap<T::Key, Ascent>, wire: T::Wire) -> Resul
     };
     Ok(Some(Received { sequence, item }))
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn message(group: u8, id: u64) -> Result<api::GroupMessage, Status> {
+        let data = [&[0, 1, 0, 2, 1, group][..], &[0; 8], &[1, 0, 0, 0]].concat();
+        let v1 = api::group_message::V1 { id, data, ..Default::default() };
+        Ok(api::GroupMessage { version: Some(api::group_message::Version::V1(v1)) })
+    }
+
+    fn read(wire: Vec<Result<api::GroupMessage, Status>>) -> (Vec<u64>, NetworkError) {
+        let group = |byte| GroupId::from_slice(&[byte]).unwrap();
+        let filters = vec![(group(1), SequenceId(5)), (group(2), SequenceId::START), (group(1), SequenceId(3))];
+        let items: Vec<_> = checked::<GroupMessage>(stream::iter(wire), filters).collect().now_or_never().unwrap();
+        let mut ids = Vec::new();
+        for item in items {
+            match item {
+                Ok(received) => ids.push(received.sequence.0),
+                Err(error) => return (ids, error),
+            }
+        }
+        panic!("a stream ends with an error")
+    }
+
+    #[test]
+    fn topics_ascend_independently_from_the_smallest_position_asked_for() {
+        let (ids, end) = read(vec![message(1, 4), message(2, 1), message(1, 6), message(2, 2)]);
+        assert_eq!(ids, [4, 1, 6, 2]);
+        assert!(matches!(end, NetworkError::BadAnswer(BadAnswer::Ended)));
+    }
+
+    #[test]
+    fn the_first_untrue_number_ends_the_stream() {
+        let (ids, end) = read(vec![message(1, 4), message(1, 4), message(1, 5)]);
+        assert_eq!(ids, [4]);
+        assert!(matches!(end, NetworkError::BadAnswer(BadAnswer::Order { .. })));
+        assert!(matches!(read(vec![message(3, 1)]).1, NetworkError::BadAnswer(BadAnswer::Topic)));
+        assert!(matches!(read(vec![message(2, 0)]).1, NetworkError::BadAnswer(BadAnswer::Position(0))));
+    }
+
+    #[test]
+    fn an_error_of_the_node_is_handed_on() {
+        let (ids, end) = read(vec![message(1, 4), Err(Status::aborted("too slow")), message(1, 5)]);
+        assert_eq!(ids, [4]);
+        assert!(matches!(end, NetworkError::Unreachable { cause: crate::Outage::Aborted, .. }));
+    }
+
+    #[test]
+    fn malformed_items_are_handed_on_with_their_position() {
+        let v1 = api::group_message::V1 { id: 9, ..Default::default() };
+        let empty = api::GroupMessage { version: Some(api::group_message::Version::V1(v1)) };
+        assert_eq!(read(vec![Ok(api::GroupMessage::default()), Ok(empty)]).0, [9]);
+    }
+}

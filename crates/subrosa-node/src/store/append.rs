@@ -1,6 +1,6 @@
 //! The only place that writes: appends in one durable transaction, then hands the new items to subscribers.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use diesel::{SqliteConnection, prelude::*, result::Error as DbError};
 use subrosa_proto::xmtp::mls::api::v1 as api;
@@ -96,13 +96,15 @@ struct Fresh {
 /// The writing connection.
 pub(crate) struct Log {
     connection: SqliteConnection,
+    /// The file behind the connection.
+    path: Option<PathBuf>,
     clock: Clock,
     hubs: Arc<Hubs>,
 }
 
 impl Log {
-    pub(crate) fn new(connection: SqliteConnection, clock: Clock, hubs: Arc<Hubs>) -> Self {
-        Self { connection, clock, hubs }
+    pub(crate) fn new(connection: SqliteConnection, path: Option<PathBuf>, clock: Clock, hubs: Arc<Hubs>) -> Self {
+        Self { connection, path, clock, hubs }
     }
 
     pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
@@ -144,9 +146,22 @@ impl Log {
             }
             Err(error) => {
                 tracing::error!(%error, "append failed");
+                self.recover();
                 vec![Err(AppendError::Database); count]
             }
         }
+    }
+
+    /// After a failed commit nobody knows what is on the disk and in which state the connection is: readers look
+    /// again, and writing goes on with a new connection.
+    fn recover(&mut self) {
+        if let Some(path) = &self.path {
+            match super::connect(path) {
+                Ok(connection) => self.connection = connection,
+                Err(error) => tracing::error!(%error, "the database cannot be opened again"),
+            }
+        }
+        self.hubs.disturb();
     }
 }
 

@@ -128,13 +128,13 @@ impl Store {
         let Some(folder) = &config.data else {
             let mut connection = SqliteConnection::establish(":memory:")?;
             connection.run_pending_migrations(MIGRATIONS).map_err(OpenError::Migration)?;
-            return Ok(Self::Memory(Mutex::new(Log::new(connection, config.clock.clone(), hubs))));
+            return Ok(Self::Memory(Mutex::new(Log::new(connection, None, config.clock.clone(), hubs))));
         };
         let lock = lock_folder(folder)?;
         let path = folder.join(DATABASE);
         let mut connection = connect(&path)?;
         connection.run_pending_migrations(MIGRATIONS).map_err(OpenError::Migration)?;
-        let log = Log::new(connection, config.clock.clone(), hubs);
+        let log = Log::new(connection, Some(path.clone()), config.clock.clone(), hubs);
         let (appends, queue) = mpsc::channel(QUEUE);
         let writer = std::thread::Builder::new()
             .name("subrosa-node-writer".to_owned())

@@ -142,7 +142,7 @@ fn vectors_key_packages_are_validated_stored_and_handed_out() {
                 for bad in bad {
                     assert_eq!(code(upload(&node, &bad).await), Code::InvalidArgument, "{file}");
                 }
-                assert_eq!(fetch(&node, vec![key.clone()]).await, [data.clone()], "{file}: the good one stays");
+                assert_eq!(fetch(&node, vec![key.clone()]).await, vec![data.clone()], "{file}: the good one stays");
                 for outside in [number(&json["not_before"]) - 10, number(&json["not_after"]) + 10] {
                     assert_eq!(code(upload(&node_at(outside), &data).await), Code::InvalidArgument, "{file}");
                 }
