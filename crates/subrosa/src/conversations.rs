@@ -182,6 +182,15 @@ impl Conversations {
         Ok(self.inner.store.message(id)?)
     }
 
+    /// Deletes a message here, and nowhere else. It does not come back (client §6.3).
+    ///
+    /// # Errors
+    /// [`SyncError`] when the database failed.
+    pub async fn delete_message(&self, id: &MessageId) -> Result<bool, SyncError> {
+        let id = *id;
+        Ok(self.inner.store.run(move |store| store.delete_message(&id)).await?)
+    }
+
     /// The conversations that are here, latest first.
     ///
     /// # Errors

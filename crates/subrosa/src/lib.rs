@@ -21,7 +21,9 @@ mod groups;
 mod identities;
 mod identity_change;
 mod inner;
+mod push;
 mod registration;
+mod standing;
 mod streams;
 mod subscription;
 mod welcomes;
@@ -35,6 +37,7 @@ pub use conversation::{Conversation, DebugInfo, Member, MessageFilter, Permissio
 pub use conversations::{Conversations, ListOptions, ListOrder, SyncSummary};
 pub use error::{ChangeError, LookupError, OpenError, RegisterError, SyncError, Unavailable};
 pub use identity_change::IdentityChange;
+pub use push::HmacKeys;
 pub use registration::Registration;
 pub use streams::{ConversationStream, MessageStream, StreamOptions};
 pub use subrosa_content as content;
@@ -45,7 +48,7 @@ pub use subrosa_identity::{
 pub use subrosa_store::{DatabaseKey, Encryption, Location, MessageOrder};
 pub use subrosa_sync::{
     AdminChange, ConsentState, Conversation as ConversationRecord, ConversationKind, Delivery, Held, MembershipState,
-    Message, MessageKind,
+    Message, MessageKind, PolicyOption, PolicyTarget,
 };
 pub use subrosa_transport::{Network, NetworkError};
 pub use subrosa_types::{GroupId, InboxId, InstallationId, MessageId, UnixNanos};

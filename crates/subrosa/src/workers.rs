@@ -12,7 +12,7 @@ use std::{
 use subrosa_content::{Content, EncodedContent};
 use subrosa_group::{NewKeyPackage, RowChanges, delete_key_package};
 use subrosa_store::PendingRegistration;
-use subrosa_sync::{Change, Durability, Event};
+use subrosa_sync::{Change, Durability, Event, MembershipState};
 use subrosa_types::{GroupId, InboxId, UnixNanos};
 use tokio::sync::{Notify, broadcast::error::RecvError};
 
@@ -216,7 +216,8 @@ impl Inner {
     fn removable(&self, group: &GroupId) -> Result<Vec<InboxId>, SyncError> {
         let Some(record) = self.store.conversation(group)? else { return Ok(Vec::new()) };
         let own = self.me.inbox.to_hex();
-        if !record.active || record.paused_for.is_some() || !record.super_admins.contains(&own) {
+        let staying = record.active && record.membership != MembershipState::PendingRemove;
+        if !staying || record.paused_for.is_some() || !record.super_admins.contains(&own) {
             return Ok(Vec::new());
         }
         let asked = self.store.pending_removals(group)?.into_iter().map(|request| request.inbox);
