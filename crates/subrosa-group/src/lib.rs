@@ -15,6 +15,7 @@ pub mod group;
 mod hpke;
 mod key_package;
 mod leaf;
+mod parallel;
 mod permission;
 mod profile;
 mod provider;

@@ -1,6 +1,9 @@
 //! What the MLS library is given: cryptography, randomness, storage.
 
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{LazyLock, Mutex, PoisonError},
+};
 
 use openmls::prelude::tls_codec::SecretVLBytes;
 use openmls_rust_crypto::RustCrypto;
@@ -41,8 +44,13 @@ impl Provider {
     /// Draws what hedges the encryptions of the next commit.
     pub(crate) fn refresh(&self) -> Result<(), RandomError> {
         let fresh = self.random.array()?;
-        *self.crypto.draw.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
+        self.crypto.set(Some(fresh));
         Ok(())
+    }
+
+    /// Forgets the draw: it served one commit.
+    pub(crate) fn spend(&self) {
+        self.crypto.set(None);
     }
 }
 
@@ -67,7 +75,7 @@ impl OpenMlsProvider for Provider {
 /// The RustCrypto provider, except for the randomness of public-key encryption: that is derived from one fresh draw
 /// per commit and from what is encrypted to whom. So a run can be repeated from its seed although path encryption
 /// uses several threads, and a weak draw alone does not repeat an ephemeral key.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Crypto {
     draw: Mutex<Option<[u8; 32]>>,
 }
@@ -76,6 +84,10 @@ pub(crate) struct Crypto {
 static RUST_CRYPTO: LazyLock<RustCrypto> = LazyLock::new(RustCrypto::default);
 
 impl Crypto {
+    fn set(&self, draw: Option<[u8; 32]>) {
+        *self.draw.lock().unwrap_or_else(PoisonError::into_inner) = draw;
+    }
+
     /// The ephemeral input of one encryption.
     fn ephemeral(&self, recipient: &[u8], aad: &[u8], plaintext: &[u8]) -> Result<[u8; 32], CryptoError> {
         let draw = *self.draw.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,6 +100,12 @@ impl Crypto {
             hash.update(part);
         }
         Ok(hash.finalize().into())
+    }
+}
+
+impl fmt::Debug for Crypto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Crypto").finish_non_exhaustive()
     }
 }
 

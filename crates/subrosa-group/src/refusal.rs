@@ -1,5 +1,6 @@
 //! Why a commit is refused (groups §10.2, §10.3).
 
+use subrosa_envelope::CommitResult;
 use subrosa_types::{InboxId, InstallationId, SequenceId};
 
 use crate::{MembershipError, context::ContextError};
@@ -150,6 +151,12 @@ impl Refusal {
     #[must_use]
     pub const fn pauses(&self) -> bool {
         matches!(self, Self::VersionTooLow { .. })
+    }
+
+    /// How the local commit log records it; `None` if nothing is recorded (groups §5.4).
+    #[must_use]
+    pub const fn commit_result(&self) -> Option<CommitResult> {
+        if self.pauses() { None } else { Some(CommitResult::Invalid) }
     }
 }
 

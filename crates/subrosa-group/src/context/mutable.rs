@@ -1,6 +1,6 @@
 //! Mutable metadata, extension `0xff00` (groups §2.3).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use prost::Message as _;
 use subrosa_proto::xmtp::mls::message_contents::{GroupMutableMetadataV1, Inboxes};
@@ -42,7 +42,7 @@ pub mod attribute {
 }
 
 /// One attribute with its value before and after a commit.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Attribute {
     /// The attribute's key.
     pub key: String,
@@ -70,7 +70,7 @@ impl Disappearing {
 }
 
 /// Attributes and roles of a group (groups §2.3).
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct MutableMetadata {
     /// Attributes by key; see [`attribute`]. Unknown keys are kept.
     pub attributes: BTreeMap<String, String>,
@@ -139,6 +139,26 @@ impl MutableMetadata {
     }
 }
 
+impl fmt::Debug for Attribute {
+    /// The key only: values are content, one of them a private key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, old: _, new: _ } = self;
+        f.debug_struct("Attribute").field("key", key).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MutableMetadata {
+    /// Keys of attributes only: values are content, one of them a private key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { attributes, admins, super_admins } = self;
+        f.debug_struct("MutableMetadata")
+            .field("attributes", &attributes.keys())
+            .field("admins", admins)
+            .field("super_admins", super_admins)
+            .finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -159,8 +179,8 @@ mod tests {
 
     #[test]
     fn changes_name_old_and_new() {
-        let mut old = MutableMetadata::default();
-        old.attributes = [("a".into(), "1".into()), ("b".into(), "2".into())].into();
+        let attributes = [("a".into(), "1".into()), ("b".into(), "2".into())].into();
+        let old = MutableMetadata { attributes, ..MutableMetadata::default() };
         let mut new = old.clone();
         new.attributes.remove("a");
         new.attributes.insert("c".into(), "3".into());
@@ -168,6 +188,14 @@ mod tests {
         assert_eq!(changes[0], Attribute { key: "a".into(), old: Some("1".into()), new: None });
         assert_eq!(changes[1], Attribute { key: "c".into(), old: None, new: Some("3".into()) });
         assert_eq!(changes.len(), 2);
+    }
+
+    #[test]
+    fn values_are_not_printed() {
+        let attributes = [(attribute::COMMIT_LOG_SIGNER.into(), "5ec4e7".into())].into();
+        let metadata = MutableMetadata { attributes, ..MutableMetadata::default() };
+        let changes = MutableMetadata::default().changes_to(&metadata);
+        assert!(!format!("{metadata:?}{changes:?}").contains("5ec4e7"));
     }
 
     #[test]

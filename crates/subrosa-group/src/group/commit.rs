@@ -1,5 +1,7 @@
 //! Building a commit without applying it (groups §4.1, §9).
 
+use std::fmt;
+
 use openmls::{
     extensions::Extensions,
     group::{CommitBuilderStageError, CreateCommitError, GroupContext},
@@ -31,7 +33,7 @@ pub struct CommitPlan {
 }
 
 /// A commit ready to be published: store all of it, then send `payload`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct PreparedCommit {
     /// The MLS message to publish.
     pub payload: Vec<u8>,
@@ -45,6 +47,17 @@ pub struct PreparedCommit {
     pub base_authenticator: Vec<u8>,
     /// The MLS Welcome for those added, an MLS message; present if anyone is added.
     pub welcome: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for PreparedCommit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { payload: _, payload_hash, staged: _, base_epoch, base_authenticator: _, welcome } = self;
+        f.debug_struct("PreparedCommit")
+            .field("payload_hash", payload_hash)
+            .field("base_epoch", base_epoch)
+            .field("welcome", &welcome.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a commit could not be built. Drop the group object.
@@ -96,6 +109,7 @@ impl Group {
         let staged = self.mls.pending_commit().map(|pending| rows::encode(label::GROUP_STATE, pending));
         let cleared = self.mls.clear_pending_commit(self.provider.rows());
         self.provider.rows().building(false);
+        self.provider.spend();
         cleared?;
         let (payload, welcome) = built?;
         Ok(PreparedCommit {

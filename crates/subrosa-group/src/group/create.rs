@@ -1,6 +1,6 @@
 //! Making a group (groups §2, §4.2).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use openmls::{
     extensions::Extensions,
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A group to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewGroup {
     /// What kind of conversation, with what belongs to it.
     pub kind: NewKind,
@@ -44,6 +44,13 @@ pub enum NewKind {
     Sync,
     /// Carries this message to whoever is added.
     Oneshot(OneshotMessage),
+}
+
+impl fmt::Debug for NewGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, attributes } = self;
+        f.debug_struct("NewGroup").field("kind", kind).field("attributes", &attributes.keys()).finish()
+    }
 }
 
 /// Why a group could not be made.

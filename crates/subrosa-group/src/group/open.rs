@@ -1,5 +1,7 @@
 //! Opening what the network brings, without applying it (groups §5.3), and taking up our own commits again (§5.2).
 
+use std::fmt;
+
 use openmls::{
     framing::{MlsMessageBodyIn, MlsMessageIn, ProcessedMessage, ProcessedMessageContent, Sender as MlsSender},
     group::{ProcessMessageError, ProposalValidationError, StageCommitError, StagedCommit, ValidationError},
@@ -32,7 +34,7 @@ pub enum Opened {
 }
 
 /// A decrypted application payload.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct ApplicationMessage {
     /// Who sent it, as its leaf claims. Before the payload has any effect, the installation must be found in the
     /// state of the inbox at the sequence mapped in the membership (groups §7.3).
@@ -43,6 +45,17 @@ pub struct ApplicationMessage {
     pub epoch: Epoch,
     /// The payload: a serialised `PlaintextEnvelope`.
     pub plaintext: Vec<u8>,
+}
+
+impl fmt::Debug for ApplicationMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sender, leaf, epoch, plaintext: _ } = self;
+        f.debug_struct("ApplicationMessage")
+            .field("sender", sender)
+            .field("leaf", leaf)
+            .field("epoch", epoch)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A commit that MLS accepted, staged and not merged. It knows the state it was staged on.
@@ -303,4 +316,40 @@ fn needs(group: &Group, staged: &StagedCommit) -> Option<Vec<IdentityNeed>> {
     needs.sort();
     needs.dedup();
     Some(needs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expired_add_is_told_apart_wherever_the_library_meets_it() {
+        use ProcessMessageError as E;
+        let expired = LifetimeError::Expired { not_after: 1, now: 2 };
+        let leaf = || LeafNodeValidationError::Lifetime(expired.clone());
+        let key_package = KeyPackageVerifyError::LifetimeError(expired.clone());
+        let all: [ProcessMessageError<RowError>; 3] = [
+            E::ValidationError(ValidationError::KeyPackageVerifyError(key_package)),
+            E::InvalidCommit(StageCommitError::LeafNodeValidation(leaf())),
+            E::InvalidCommit(StageCommitError::ProposalValidationError(ProposalValidationError::LeafNodeValidation(
+                leaf(),
+            ))),
+        ];
+        for error in all {
+            let error = OpenError::of(error, Epoch(1), Epoch(1));
+            assert!(matches!(&error, OpenError::ExpiredAdd(lifetime) if *lifetime == expired));
+            assert_eq!(error.commit_result(), None);
+        }
+    }
+
+    #[test]
+    fn results_in_the_commit_log_follow_the_error() {
+        let (message, group) = (Epoch(1), Epoch(2));
+        let of = |error| OpenError::of(error, message, group).commit_result();
+        use ProcessMessageError as E;
+        assert_eq!(of(E::ValidationError(ValidationError::WrongEpoch)), Some(CommitResult::WrongEpoch));
+        assert_eq!(of(E::InvalidCommit(StageCommitError::MissingProposal)), Some(CommitResult::Undecryptable));
+        assert_eq!(of(E::ValidationError(ValidationError::UnknownMember)), Some(CommitResult::Undecryptable));
+        assert_eq!(of(E::StorageError(RowError::Decode(1))), None);
+    }
 }

@@ -7,6 +7,7 @@ use subrosa_types::{InstallationId, SequenceId};
 use crate::{
     hpke::{self, EPHEMERAL, HpkeFailed, Kem, WELCOME_INFO},
     key_package::{VerifiedKeyPackage, Wrapper},
+    parallel,
     random::{RandomError, Randomness},
     vector::with_length,
 };
@@ -74,39 +75,17 @@ pub fn wrap(
     // Drawn one after the other, so that the result does not depend on the number of threads.
     let drawn: Vec<(&Recipient, [u8; EPHEMERAL])> =
         recipients.iter().map(|recipient| Ok((recipient, random.array()?))).collect::<Result<_, RandomError>>()?;
-    for (recipient, result) in spread(&drawn, |recipient, ephemeral| match &pointer {
+    let sealed = parallel::map(&drawn, PARALLEL_FROM, |(recipient, ephemeral)| match &pointer {
         Some(pointer) if recipient.takes_pointers => seal_pointer(recipient, pointer, ephemeral),
         _ => seal_direct(recipient, welcome, &metadata, ephemeral),
-    }) {
+    });
+    for (recipient, result) in recipients.iter().zip(sealed) {
         match result {
             Ok(input) => wrapped.welcomes.push(input),
             Err(HpkeFailed) => wrapped.failed.push(recipient.installation),
         }
     }
     Ok(wrapped)
-}
-
-type Sealed<'a> = (&'a Recipient, Result<WelcomeInput, HpkeFailed>);
-
-/// Runs `seal` for everybody, on all cores if there are many, and keeps the order.
-fn spread<'a>(
-    drawn: &[(&'a Recipient, [u8; EPHEMERAL])],
-    seal: impl Fn(&Recipient, &[u8; EPHEMERAL]) -> Result<WelcomeInput, HpkeFailed> + Sync,
-) -> Vec<Sealed<'a>> {
-    let run = |part: &[(&'a Recipient, [u8; EPHEMERAL])]| -> Vec<Sealed<'a>> {
-        part.iter().map(|(recipient, ephemeral)| (*recipient, seal(recipient, ephemeral))).collect()
-    };
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if drawn.len() < PARALLEL_FROM || threads == 1 {
-        return run(drawn);
-    }
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = drawn.chunks(drawn.len().div_ceil(threads)).collect();
-        let handles: Vec<_> = parts.iter().map(|part| scope.spawn(|| run(part))).collect();
-        // A thread that panicked would have done so here as well; its part is done again.
-        let joined = handles.into_iter().zip(&parts);
-        joined.flat_map(|(handle, part)| handle.join().unwrap_or_else(|_| run(part))).collect()
-    })
 }
 
 fn kem_of(wrapper: &Wrapper) -> (Kem, WrapperAlgorithm) {

@@ -340,3 +340,11 @@ fn the_same_seed_gives_the_same_bytes() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn groups_move_between_threads() {
+    fn moves<T: Send>() {}
+    moves::<Group>();
+    moves::<subrosa_group::group::JudgedCommit>();
+    moves::<subrosa_group::welcome::JudgedWelcome>();
+}

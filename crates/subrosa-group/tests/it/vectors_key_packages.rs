@@ -69,3 +69,24 @@ fn vectors_mls_credentials() {
         })
         .finish();
 }
+
+#[test]
+fn vectors_wire_key_packages_checked_together() {
+    let mut packages = Vec::new();
+    let mut at = 0;
+    Family::load("wire/key_packages")
+        .each(|_, json| {
+            packages.push(bytes(&json["key_package_tls"]));
+            at = number(&json["captured_at_unix_s"]);
+            1
+        })
+        .finish();
+    packages.push(vec![0; 9]);
+    let all: Vec<&[u8]> = packages.iter().map(Vec::as_slice).collect();
+    let results = VerifiedKeyPackage::verify_all(&all, seconds(at));
+    let (last, good) = results.split_last().unwrap();
+    assert!(last.is_err());
+    for (result, package) in good.iter().zip(&all) {
+        assert_eq!(result.as_ref().unwrap().to_bytes(), *package);
+    }
+}
