@@ -14,6 +14,7 @@ use subrosa_types::{InboxId, InstallationId, UnixNanos};
 
 use crate::{
     change::{Change, Event},
+    data::IntentData,
     machine::{Logged, Machine, MachineError},
     model::{Delivery, Intent, IntentId, MembershipState, Message, MessageKind},
     transcript,
@@ -79,10 +80,23 @@ impl Machine {
                 expires_at: self.expiry(now),
             });
             self.tell(Event::Delivered { group: self.record.id.clone(), message: stored });
+            if let Some(content) = self.content_of(id) {
+                self.side_effects(&content, self.me.inbox, stored);
+            }
         }
         self.move_intent(id, &[IntentEvent::TookEffect, IntentEvent::PostCommitDone], None, Some(message.cursor()))?;
         self.advance(message.cursor());
         Ok(())
+    }
+
+    /// The content that an intent of ours sends.
+    fn content_of(&self, id: IntentId) -> Option<Vec<u8>> {
+        let new = &self.intents.get(&id)?.new;
+        let IntentData::SendMessage(plaintext) = IntentData::from_bytes(new.kind, &new.data).ok()? else { return None };
+        match PlaintextEnvelope::from_bytes(&plaintext).ok()? {
+            PlaintextEnvelope::V1 { content, .. } => Some(content),
+            _ => None,
+        }
     }
 
     /// When a message stored now disappears (groups §7.5).
