@@ -8,8 +8,13 @@ use std::{
     time::Duration,
 };
 
-use subrosa::{Client, Clock, Encryption, GroupOptions, Location, Network, SystemClock, UnixNanos, WalletKey};
-use subrosa_testkit::{Fault, Faults, World};
+use subrosa::{
+    ChangeError, Client, Clock, Encryption, GroupOptions, Location, MembershipState, MessageFilter, Network,
+    PolicyOption, PolicyTarget, SystemClock, UnixNanos, WalletKey,
+    content::{Content, EncodedContent},
+};
+use subrosa_testkit::{Fault, Faults, World, agree};
+use subrosa_types::SequenceId;
 
 /// The clock of this machine, moved forward by a test.
 #[derive(Default)]
@@ -102,4 +107,72 @@ async fn a_rotation_whose_answer_was_lost_goes_on_with_the_same_bytes() {
     assert_eq!(alice.key_package().await, uploaded);
     alice.after(Duration::from_secs(60)).await.unwrap();
     assert_eq!(alice.key_package().await, uploaded, "it is done");
+}
+
+#[tokio::test]
+async fn who_asked_to_leave_is_removed_by_the_super_admin() {
+    let world = World::new();
+    let (alice, bob, carol) = (world.person().await, world.person().await, world.person().await);
+    let members = [bob.inbox(), carol.inbox()];
+    let group = alice.client.conversations().create_group(&members, GroupOptions::default()).await.unwrap();
+    let (of_bob, of_carol) = (bob.synced(group.id()).await, carol.synced(group.id()).await);
+    assert!(matches!(group.leave().await, Err(ChangeError::CannotLeave)), "a super admin has to be demoted first");
+    of_bob.leave().await.unwrap();
+    of_bob.leave().await.unwrap();
+    assert_eq!(of_bob.record().unwrap().membership, MembershipState::PendingRemove);
+    assert!(of_bob.is_active().unwrap());
+
+    of_carol.sync().await.unwrap();
+    carol.client.run_due().await.unwrap();
+    assert_eq!(of_carol.record().unwrap().members.len(), 3, "others do nothing");
+    group.sync().await.unwrap();
+    alice.client.run_due().await.unwrap();
+    of_bob.sync().await.unwrap();
+    of_carol.sync().await.unwrap();
+    assert!(!of_bob.is_active().unwrap());
+    assert_eq!(agree(&[&group, &of_carol]).await.members.len(), 2);
+
+    let left = group.messages(MessageFilter::default()).await.unwrap().into_iter().rev().find_map(|message| {
+        match Content::decode(&EncodedContent::from_bytes(&message.content).ok()?) {
+            Ok(Content::GroupUpdated(updated)) => Some(updated.left),
+            _ => None,
+        }
+    });
+    assert_eq!(left.map(|left| left.len()), Some(1), "the transcript says that it left");
+}
+
+#[tokio::test]
+async fn a_policy_change_takes_effect_for_all() {
+    let world = World::new();
+    let (alice, bob) = (world.person().await, world.person().await);
+    let group = alice.client.conversations().create_group(&[bob.inbox()], GroupOptions::default()).await.unwrap();
+    let of_bob = bob.synced(group.id()).await;
+    group.set_policy(PolicyTarget::Metadata("group_name".to_owned()), PolicyOption::Admins).await.unwrap();
+    assert!(of_bob.set_name("not mine to give").await.is_err());
+    assert_eq!(of_bob.policies().unwrap(), group.policies().unwrap());
+    group.set_name("given by an admin").await.unwrap();
+    of_bob.sync().await.unwrap();
+    assert_eq!(of_bob.name().unwrap(), "given by an admin");
+}
+
+#[tokio::test]
+async fn push_keys_recognise_own_messages() {
+    let world = World::new();
+    let (alice, bob) = (world.person().await, world.person().await);
+    let group = alice.client.conversations().create_group(&[bob.inbox()], GroupOptions::default()).await.unwrap();
+    group.send_text("mine").await.unwrap();
+    bob.synced(group.id()).await.send_text("yours").await.unwrap();
+    let keys = alice.client.hmac_keys().unwrap();
+    assert_eq!((keys.len(), &keys[0].topic), (1, &group.topic()));
+    let page = world.node.query_group_messages(group.id(), SequenceId::START).await.unwrap();
+    let own: Vec<bool> = page
+        .items
+        .into_iter()
+        .map(|received| {
+            let message = received.item.unwrap();
+            keys[0].keys.iter().any(|(_, key)| key.verifies(&message.data, &message.sender_hmac))
+        })
+        .collect();
+    // Adding bob and "mine" are alice's; bob's renewal and "yours" are not.
+    assert_eq!(own, [true, true, false, false]);
 }
