@@ -63,8 +63,8 @@ fn messages_of_several_groups_are_one_list() {
     assert_eq!(ids(&store.messages(&oldest).unwrap()), [2, 3]);
     assert_eq!(store.count_messages(&oldest).unwrap(), 5, "a limit does not change the count");
     let none = MessageQuery { limit: Some(0), ..both };
-    assert_eq!(ids(&store.messages(&none).unwrap()), []);
-    assert_eq!(ids(&store.messages(&MessageQuery::default()).unwrap()), []);
+    assert!(store.messages(&none).unwrap().is_empty());
+    assert!(store.messages(&MessageQuery::default()).unwrap().is_empty());
 }
 
 #[test]
