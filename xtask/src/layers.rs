@@ -3,6 +3,8 @@
 //! Each crate is resolved alone, with its own default features: in the unified workspace one crate's edge hides
 //! behind another's.
 
+use serde_json::Value;
+
 use crate::{
     Failed,
     run::{cargo, output, packages, say},
@@ -26,9 +28,6 @@ const FLOORS: &[(&str, u8)] = &[
     ("subrosa-node", 6),
     ("subrosa-cli", 7),
 ];
-
-/// Crates for tests and tools: no shipped crate may need them.
-const TEST_ONLY: &[&str] = &["subrosa-testkit", "subrosa-vectors", "xtask"];
 
 /// The first floor that may do I/O.
 const EDGE: u8 = 5;
@@ -63,17 +62,17 @@ const NEVER_IN: &[(&str, &[&str])] = &[
 pub(crate) fn layers() -> Result<(), Failed> {
     let mut wrong = Vec::new();
     let members = packages()?;
-    for name in members.iter().filter_map(|p| p["name"].as_str()) {
-        if TEST_ONLY.contains(&name) {
-            continue;
-        }
+    let (shipped, kept): (Vec<_>, Vec<_>) = members.iter().partition(|p| p["publish"].is_null());
+    let names = |of: Vec<&Value>| of.into_iter().filter_map(|p| p["name"].as_str()).map(str::to_owned).collect();
+    let (shipped, kept): (Vec<String>, Vec<String>) = (names(shipped), names(kept));
+    for name in &shipped {
         match floor(name) {
-            Some(floor) => wrong.extend(judge(name, floor, &reached(name)?)),
+            Some(floor) => wrong.extend(judge(name, floor, &reached(name)?, &kept)),
             None => wrong.push(format!("{name} has no floor: give it one in xtask/src/layers.rs and ARCHITECTURE.md")),
         }
     }
     if wrong.is_empty() {
-        say(&format!("layers: {} crates, every arrow points down", members.len()));
+        say(&format!("layers: {} shipped crates, every arrow points down", shipped.len()));
         return Ok(());
     }
     Err(Failed(format!("layers:\n  {}", wrong.join("\n  "))))
@@ -83,15 +82,15 @@ fn floor(name: &str) -> Option<u8> {
     FLOORS.iter().find(|(known, _)| *known == name).map(|(_, floor)| *floor)
 }
 
-/// What is wrong with the dependencies that a crate reaches.
-fn judge(name: &str, floor_of_it: u8, reached: &[String]) -> Vec<String> {
+/// What is wrong with the dependencies that a crate reaches; `kept` are the crates that are not published.
+fn judge(name: &str, floor_of_it: u8, reached: &[String], kept: &[String]) -> Vec<String> {
     let own_rules = NEVER_IN.iter().filter(|(who, _)| *who == name).flat_map(|(_, never)| never.iter());
     let never: Vec<&str> =
         own_rules.copied().chain(NEVER_IN_A_CORE.iter().copied().filter(|_| floor_of_it < EDGE)).collect();
     let mut wrong = Vec::new();
     for dependency in reached.iter().map(String::as_str).filter(|d| *d != name) {
-        if TEST_ONLY.contains(&dependency) {
-            wrong.push(format!("{name} needs {dependency}, which is for tests only"));
+        if kept.iter().any(|k| k == dependency) {
+            wrong.push(format!("{name} needs {dependency}, which is not published"));
         } else if let Some(below) = floor(dependency)
             && below >= floor_of_it
         {
@@ -123,20 +122,20 @@ mod tests {
 
     #[test]
     fn lower_floors_are_allowed() {
-        assert!(judge("subrosa-group", 3, &names(&["subrosa-group", "subrosa-types", "openmls"])).is_empty());
+        assert!(judge("subrosa-group", 3, &names(&["subrosa-group", "subrosa-types", "openmls"]), &[]).is_empty());
     }
 
     #[test]
     fn an_upward_edge_a_side_edge_and_a_runtime_in_a_core_are_refused() {
         for bad in ["subrosa-sync", "subrosa-group-not", "subrosa-cursor", "tokio", "subrosa-vectors"] {
-            let wrong = judge("subrosa-cursor-like", 2, &names(&[bad]));
+            let wrong = judge("subrosa-cursor-like", 2, &names(&[bad]), &names(&["subrosa-vectors"]));
             assert_eq!(wrong.len(), usize::from(bad != "subrosa-group-not"), "{bad}");
         }
     }
 
     #[test]
     fn an_edge_crate_may_use_a_runtime_but_not_what_its_own_rule_names() {
-        assert!(judge("subrosa-transport", 5, &names(&["tokio", "tonic"])).is_empty());
-        assert_eq!(judge("subrosa-transport", 5, &names(&["openmls"])).len(), 1);
+        assert!(judge("subrosa-transport", 5, &names(&["tokio", "tonic"]), &[]).is_empty());
+        assert_eq!(judge("subrosa-transport", 5, &names(&["openmls"]), &[]).len(), 1);
     }
 }
