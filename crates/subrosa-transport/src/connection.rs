@@ -47,20 +47,23 @@ pub enum AddressError {
     /// The scheme is neither `http` nor `https`.
     #[error("the scheme of the address is not http")]
     Scheme,
-    /// `https` was asked for, and this build has no TLS.
+    /// `https` was asked for, and this build has no TLS: it was made without the feature `tls`.
     #[error("this build has no TLS; use an http address")]
     NoTls,
+    /// TLS cannot be set up, for example because the platform shows no certificates.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] tonic::transport::Error),
 }
 
 impl ConnectOptions {
     /// The end point at `url`.
     pub(crate) fn endpoint(&self, url: &str) -> Result<Endpoint, AddressError> {
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(AddressError::Malformed)?;
-        match endpoint.uri().scheme_str() {
-            Some("http") => {}
-            Some("https" | "grpcs") => return Err(AddressError::NoTls),
+        let endpoint = match endpoint.uri().scheme_str() {
+            Some("http") => endpoint,
+            Some("https" | "grpcs") => secure(endpoint)?,
             _ => return Err(AddressError::Scheme),
-        }
+        };
         Ok(endpoint
             .connect_timeout(self.connect_timeout)
             .timeout(self.call_timeout)
@@ -73,6 +76,18 @@ impl ConnectOptions {
     }
 }
 
+/// Trusts the platform's root certificates; no client certificate (transport §2).
+#[cfg(feature = "tls")]
+fn secure(endpoint: Endpoint) -> Result<Endpoint, AddressError> {
+    let tls = tonic::transport::ClientTlsConfig::new().with_native_roots();
+    endpoint.tls_config(tls).map_err(AddressError::Tls)
+}
+
+#[cfg(not(feature = "tls"))]
+fn secure(_endpoint: Endpoint) -> Result<Endpoint, AddressError> {
+    Err(AddressError::NoTls)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +96,9 @@ mod tests {
     fn addresses_that_cannot_work_are_refused_at_once() {
         let options = ConnectOptions::default();
         assert!(options.endpoint("http://localhost:5556").is_ok());
-        assert!(matches!(options.endpoint("https://localhost:5556"), Err(AddressError::NoTls)));
+        if cfg!(not(feature = "tls")) {
+            assert!(matches!(options.endpoint("https://localhost:5556"), Err(AddressError::NoTls)));
+        }
         assert!(matches!(options.endpoint("localhost:5556"), Err(AddressError::Scheme)));
         assert!(matches!(options.endpoint("http://a b"), Err(AddressError::Malformed(_))));
     }

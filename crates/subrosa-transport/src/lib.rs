@@ -7,6 +7,8 @@
 //! - [`Network`]: one method for each call of the network
 //! - [`NetworkError`]: sorted by who has to act
 //! - [`GrpcNetwork`]: the network behind a gRPC address, or behind any service that speaks gRPC
+//!
+//! Feature `tls` (off by default) allows `https` addresses.
 mod answer;
 mod connection;
 mod error;

@@ -9,7 +9,7 @@ use subrosa_node::{Node, NodeConfig};
 use subrosa_proto::xmtp::identity::{api::v1 as api, associations as proto};
 use subrosa_transport::{Network, NetworkError, Outage, Refusal};
 use subrosa_types::{InboxId, SequenceId, UnixNanos};
-use subrosa_vectors::{Family, bytes};
+use subrosa_vectors::{Family, bytes, number, text};
 use tonic::Code;
 
 use crate::support::{IDENTITY, call, code, node};
@@ -268,6 +268,17 @@ fn vectors_identity_logs_of_the_official_client_are_accepted() {
                 assert_eq!(code(answer), want, "{file}");
                 if is_contract {
                     break;
+                }
+            }
+            let state = &json["final_state_shown_by_official_client"];
+            if !file.starts_with("smart_contract_wallet") {
+                for member in state["identifiers"].as_array().into_iter().flatten() {
+                    let identifier = match number(&member["identifierKind"]) {
+                        0 => Identifier::parse_ethereum(text(&member["identifier"])).unwrap(),
+                        _ => Identifier::parse_passkey(text(&member["identifier"])).unwrap(),
+                    };
+                    let inbox = runtime.block_on(inbox_of(&node, identifier));
+                    assert_eq!(inbox.unwrap().to_hex(), text(&json["inbox_id"]), "{file}");
                 }
             }
             updates.len()
