@@ -35,7 +35,8 @@ pub(crate) fn package() -> Result<(), Failed> {
     fs::create_dir_all(&check)?;
     let mut members = Vec::new();
     for crate_file in fs::read_dir(&packed)?.filter_map(|e| Some(e.ok()?.path())).filter(|p| ends_with_crate(p)) {
-        run(Command::new("tar").arg("-xzf").arg(&crate_file).arg("-C").arg(&check))?;
+        // Packed files all bear the same old time; with it, cargo would take what it checked last for current (-m).
+        run(Command::new("tar").arg("-xzmf").arg(&crate_file).arg("-C").arg(&check))?;
         members.push(crate_file.file_stem().unwrap_or_default().to_string_lossy().into_owned());
     }
     if members.len() != shipped.len() {
