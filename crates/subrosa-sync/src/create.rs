@@ -59,7 +59,6 @@ pub fn create(me: Arc<Me>, new: NewGroup, random: &Randomness, now: UnixNanos) -
     };
     let loaded = Loaded { record, group, positions: Positions::default(), leaving: BTreeSet::new() };
     let mut machine = Machine::new(me, loaded);
-    machine.joined_over(false);
     machine.refresh_record();
     machine.touch_state();
     machine.log_commit(Logged {

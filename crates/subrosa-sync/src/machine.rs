@@ -80,8 +80,6 @@ pub struct Machine {
     events: Vec<Event>,
     record_changed: bool,
     state_changed: bool,
-    /// Whether the record is in the database: if so, its version is compared.
-    stored: bool,
 }
 
 impl Machine {
@@ -102,7 +100,6 @@ impl Machine {
             events: Vec::new(),
             record_changed: false,
             state_changed: false,
-            stored: true,
         }
     }
 
@@ -159,9 +156,8 @@ impl Machine {
     pub fn take_step(&mut self, durability: Durability) -> Result<Step, MachineError> {
         let mut changes = Vec::with_capacity(self.changes.len() + 3);
         if self.state_changed || self.record_changed {
-            if std::mem::replace(&mut self.stored, true) {
-                changes.push(Change::Guard { group: self.record.id.clone(), version: self.record.version });
-            }
+            // Version 0 says that there must be no such group yet.
+            changes.push(Change::Guard { group: self.record.id.clone(), version: self.record.version });
             self.record.version += 1;
         }
         if std::mem::take(&mut self.state_changed) {
@@ -172,11 +168,6 @@ impl Machine {
         }
         changes.append(&mut self.changes);
         Ok(Step { changes, durability, publish: Vec::new(), events: std::mem::take(&mut self.events) })
-    }
-
-    /// Says whether the database has a record of this group that the next step replaces.
-    pub(crate) const fn joined_over(&mut self, stored: bool) {
-        self.stored = stored;
     }
 
     /// Notes that the group wrote MLS state.

@@ -117,7 +117,6 @@ pub fn arrive(
     };
     let loaded = Loaded { record, group, positions: Positions::default(), leaving: BTreeSet::new() };
     let mut machine = Machine::new(Arc::clone(me), loaded);
-    machine.joined_over(previous.is_some());
     machine.refresh_record();
     machine.touch_state();
     machine.log_commit(Logged {

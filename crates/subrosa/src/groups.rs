@@ -67,10 +67,4 @@ impl Groups {
             state.machine = Some(machine);
         }
     }
-
-    /// Forgets what is loaded of a group: its state was replaced.
-    pub(crate) async fn forget(&self, id: &GroupId) {
-        let slot = self.slot(id);
-        *slot.state.lock().await = State::default();
-    }
 }
