@@ -1,8 +1,8 @@
 //! `interop`: the official client against our node, then the official client and ours together.
 
 mod libc;
-mod node;
-mod official;
+pub(crate) mod node;
+pub(crate) mod official;
 
 use std::{
     path::{Path, PathBuf},
@@ -49,7 +49,7 @@ pub(crate) fn interop(options: &Options) -> Result<(), Failed> {
     }
     let folder = target_folder().join("interop");
     let official = Official::installed(&folder)?;
-    let node = Node::start(&folder)?;
+    let node = Node::start(&subrosa(), &folder)?;
     say(&format!("interop: our node listens on {}", node.address()));
 
     let mut ran = 0;

@@ -1,15 +1,18 @@
 //! Developer tasks. `cargo xtask help` lists them; each CI job is one of them.
 
+mod bench;
 mod ci;
 mod codegen;
 mod deny;
 mod features;
+mod fuzz;
 mod interop;
 mod layers;
 mod limits;
 mod package;
 mod run;
 mod spec;
+mod vectors;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -65,11 +68,29 @@ enum Task {
     Features,
     /// Pack the crates to be published and check that they compile from their packed files. Publishes nothing.
     Package,
+    /// Check that each vector file names its source, and run all vector tests at two dates (needs faketime).
+    Vectors {
+        /// Only check the files.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Search for bytes that harm a decoder; a short smoke of all targets unless told otherwise.
+    ///
+    /// Builds with coverage instrumentation into the target folder (minutes, the first time). Needs a C++ compiler.
+    Fuzz(fuzz::Options),
     /// Run the official client against our node, and together with our client.
     ///
     /// Needs node and npm. Where the C library is older than the official client's binary wants, a newer one is
     /// taken from the distribution's packages into the target folder (Debian and its kin).
     Interop(interop::Options),
+    /// Time our client and the official one on the same node, and compare.
+    ///
+    /// Builds the node and our benchmark optimised (minutes, the first time: SQLCipher and OpenSSL come from source),
+    /// starts the node with a database file, and lets both clients do the same work in turn. Prints the comparison; a
+    /// whole run also writes it to docs/performance.md. No figure makes it fail. Needs node and npm, as `interop` does.
+    ///
+    /// For figures worth keeping, let the machine do nothing else.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -82,7 +103,10 @@ fn main() -> ExitCode {
         Task::Deny { warnings } => deny::deny(warnings),
         Task::Features => features::features(),
         Task::Package => package::package(),
+        Task::Vectors { check } => vectors::vectors(check),
+        Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Interop(options) => interop::interop(&options),
+        Task::Bench(options) => bench::bench(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

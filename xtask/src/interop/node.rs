@@ -6,7 +6,6 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::subrosa;
 use crate::Failed;
 
 /// What the node prints before its address once it accepts connections.
@@ -19,12 +18,12 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts the node with an empty data folder and waits until it listens.
-    pub(crate) fn start(folder: &Path) -> Result<Self, Failed> {
+    /// Starts the node of this command, with an empty data folder, and waits until it listens.
+    pub(crate) fn start(subrosa: &Path, folder: &Path) -> Result<Self, Failed> {
         let data = folder.join("node-data");
         let _ = std::fs::remove_dir_all(&data);
         std::fs::create_dir_all(&data)?;
-        let mut child = command(&data).stdout(Stdio::piped()).spawn()?;
+        let mut child = command(subrosa, &data).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().map(BufReader::new);
         let mut node = Self { child, address: String::new() };
         let mut lines = stdout.into_iter().flat_map(BufRead::lines);
@@ -57,8 +56,8 @@ impl Drop for Node {
 }
 
 /// The command that serves on a free port of the loopback interface.
-fn command(data: &Path) -> Command {
-    let mut command = Command::new(subrosa());
+fn command(subrosa: &Path, data: &Path) -> Command {
+    let mut command = Command::new(subrosa);
     command.args(["node", "--listen", "127.0.0.1:0", "--data"]).arg(data);
     command
 }
