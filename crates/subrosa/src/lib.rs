@@ -50,5 +50,10 @@ pub use subrosa_sync::{
     AdminChange, ConsentState, Conversation as ConversationRecord, ConversationKind, Delivery, Held, MembershipState,
     Message, MessageKind, PolicyOption, PolicyTarget,
 };
-pub use subrosa_transport::{Network, NetworkError};
+pub use subrosa_transport::{GrpcNetwork, Network, NetworkError};
 pub use subrosa_types::{GroupId, InboxId, InstallationId, MessageId, UnixNanos};
+
+/// The example of the readme compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
