@@ -82,6 +82,8 @@ impl Options {
 
 /// Builds, starts the node, runs both clients in turn, and compares.
 pub(crate) fn bench(options: &Options) -> Result<(), Failed> {
+    // Before building, which is a load of its own.
+    let mut circumstances = Circumstances::now(options.quick, options.rounds(), options.profile == Profile::Release)?;
     if !options.no_build {
         build(options.profile)?;
     }
@@ -89,7 +91,6 @@ pub(crate) fn bench(options: &Options) -> Result<(), Failed> {
     let official = Official::installed(&target_folder().join("interop"))?;
     let folder = target_folder().join("bench");
     fs::create_dir_all(&folder)?;
-    let mut circumstances = Circumstances::now(options.quick, options.rounds(), options.profile == Profile::Release)?;
     let node = Node::start(&programs.join("subrosa"), &folder)?;
     say(&format!("bench: our node listens on {}", node.address()));
 

@@ -147,8 +147,8 @@ impl Circumstances {
         };
         let quick = if self.quick { " A quick run with few repetitions: the figures are rough." } else { "" };
         let load = self.load.map_or_else(String::new, |load| {
-            let busy = if load > 0.5 { ": other work took part of the machine" } else { "" };
-            format!(" Load when it began: {load:.1}{busy}.")
+            let busy = if load > 0.5 { ", so other programs may have taken part of the machine" } else { "" };
+            format!(" Load average before: {load:.1}{busy}.")
         });
         let system = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
         format!(
