@@ -5,12 +5,14 @@ mod ci;
 mod codegen;
 mod deny;
 mod features;
+mod fuzz;
 mod interop;
 mod layers;
 mod limits;
 mod package;
 mod run;
 mod spec;
+mod vectors;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -66,6 +68,16 @@ enum Task {
     Features,
     /// Pack the crates to be published and check that they compile from their packed files. Publishes nothing.
     Package,
+    /// Check that each vector file names its source, and run all vector tests at two dates (needs faketime).
+    Vectors {
+        /// Only check the files.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Search for bytes that harm a decoder; a short smoke of all targets unless told otherwise.
+    ///
+    /// Builds with coverage instrumentation into the target folder (minutes, the first time). Needs a C++ compiler.
+    Fuzz(fuzz::Options),
     /// Run the official client against our node, and together with our client.
     ///
     /// Needs node and npm. Where the C library is older than the official client's binary wants, a newer one is
@@ -91,6 +103,8 @@ fn main() -> ExitCode {
         Task::Deny { warnings } => deny::deny(warnings),
         Task::Features => features::features(),
         Task::Package => package::package(),
+        Task::Vectors { check } => vectors::vectors(check),
+        Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Interop(options) => interop::interop(&options),
         Task::Bench(options) => bench::bench(&options),
     };
