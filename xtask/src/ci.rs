@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::{
     Failed, codegen, deny, features, interop, layers, limits, package,
     run::{cargo, run, say},
-    spec,
+    spec, vectors,
 };
 
 /// One step: its name, whether `--fast` leaves it out, and what it does.
@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     ("features", true, features::features),
     ("package", true, package::package),
     ("interop", true, || interop::interop(&interop::Options::default())),
+    ("vectors", false, || vectors::vectors(false)),
     // The command of the README, as it stands there.
     ("tests", false, || run(cargo().args(["test", "--workspace", "--locked"]))),
 ];
