@@ -113,7 +113,7 @@ fn fuzz_one(target: &str, program: &Path, options: &Options) -> Result<(), Faile
 /// A fuzz program that is quiet and finds the vectors.
 fn fuzzer(program: &Path) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(repository().join("fuzz")).args(["-verbosity=0", "-print_final_stats=1"]);
+    command.current_dir(repository().join("fuzz")).args(["-verbosity=0", "-print_funcs=0"]);
     command
 }
 
