@@ -88,7 +88,7 @@ impl Machine {
     /// As [`Machine::receive`].
     pub fn resume(&mut self, directory: &Directory, now: UnixNanos) -> Result<Received, MachineError> {
         match self.held.take() {
-            Some((message, commit)) => self.judge(&message, commit, directory, now),
+            Some((message, commit)) => self.judge(&message, *commit, directory, now),
             None => Ok(Received::Done),
         }
     }
@@ -185,7 +185,7 @@ impl Machine {
             .filter(|need| directory.log(&need.inbox).is_none_or(|log| log.last_sequence() < need.up_to))
             .collect();
         if missing.is_empty() {
-            return self.judge(&message, commit, directory, now);
+            return self.judge(&message, *commit, directory, now);
         }
         self.held = Some((message, commit));
         Ok(Received::Needs(missing))
@@ -195,13 +195,13 @@ impl Machine {
     fn judge(
         &mut self,
         message: &GroupMessage,
-        commit: Box<OpenedCommit>,
+        commit: OpenedCommit,
         directory: &Directory,
         now: UnixNanos,
     ) -> Result<Received, MachineError> {
         let own = self.own_intent(message.payload_hash().as_bytes()).map(|(id, _)| id);
         let before = self.group.epoch_authenticator();
-        match self.group.judge(*commit, directory) {
+        match self.group.judge(commit, directory) {
             Ok(judged) => {
                 let Ok(report) = self.group.merge(judged) else {
                     return self.refused(message, own, "the commit could not be merged", CommitResult::Undecryptable);

@@ -150,8 +150,7 @@ fn what_does_not_open_is_passed_once() {
     let (mut logs, _, mut bob) = two_members();
     let mut broken = logs.group.last().unwrap().data.clone();
     *broken.last_mut().unwrap() ^= 1;
-    let input =
-        subrosa_envelope::GroupMessageInput { data: broken, sender_hmac: Vec::new(), should_push: false };
+    let input = subrosa_envelope::GroupMessageInput { data: broken, sender_hmac: Vec::new(), should_push: false };
     logs.append(input);
     bob.applied.clear();
     bob.receive(&logs);

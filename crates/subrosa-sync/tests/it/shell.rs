@@ -104,19 +104,10 @@ impl Shell {
     pub(crate) fn queue(&mut self, data: &IntentData) -> IntentId {
         let id = IntentId(self.intents.len() as i64 + 1);
         let group = self.record.as_ref().unwrap().id.clone();
-        let new =
-            NewIntent { group, kind: data.kind(), data: data.to_bytes(), should_push: false, message: None };
+        let new = NewIntent { group, kind: data.kind(), data: data.to_bytes(), should_push: false, message: None };
         let state = IntentState::ToPublish;
-        let intent = Intent {
-            id,
-            new,
-            state,
-            attempts: 0,
-            error: None,
-            payload: None,
-            earlier: Vec::new(),
-            resolved_at: None,
-        };
+        let intent =
+            Intent { id, new, state, attempts: 0, error: None, payload: None, earlier: Vec::new(), resolved_at: None };
         self.intents.insert(id, intent);
         self.refresh_intents();
         id
