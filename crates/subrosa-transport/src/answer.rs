@@ -42,6 +42,12 @@ fn has_more(count: usize, paging: Option<&mls_api::PagingInfo>) -> bool {
     count >= limits::PAGE_ITEMS as usize && paging.is_some_and(|paging| paging.id_cursor != 0)
 }
 
+/// A page on which nothing has a position has no next one: asking again would bring the same page, for ever.
+const fn page<T>(items: Vec<Received<T>>, more: bool) -> Page<T> {
+    let more = more && !items.is_empty();
+    Page { items, more }
+}
+
 /// A group message as the network delivers it; `None` for one without a version, which has no position either
 /// (envelopes §8, E1).
 pub(crate) fn group_message(
@@ -77,7 +83,7 @@ pub(crate) fn group_page(
         }
         items.push(Received { sequence, item });
     }
-    Ok(Page { items, more })
+    Ok(page(items, more))
 }
 
 pub(crate) fn welcome_page(
@@ -95,7 +101,7 @@ pub(crate) fn welcome_page(
         }
         items.push(Received { sequence, item });
     }
-    Ok(Page { items, more })
+    Ok(page(items, more))
 }
 
 pub(crate) fn key_packages(
@@ -286,6 +292,17 @@ mod tests {
         assert_eq!(read, [(6, false), (8, true)]);
         assert_eq!(page.last(), Some(SequenceId(8)));
         assert!(!page.more, "three items are no full page");
+    }
+
+    #[test]
+    fn a_full_page_without_positions_has_no_more() {
+        let messages = vec![mls_api::GroupMessage { version: None }; 100];
+        let paging_info = Some(mls_api::PagingInfo { direction: 1, limit: 100, id_cursor: 105 });
+        let answer = mls_api::QueryGroupMessagesResponse { messages, paging_info };
+        assert!(!group_page(&group(), SequenceId(5), answer).unwrap().more);
+        let messages = vec![mls_api::WelcomeMessage { version: None }; 100];
+        let answer = mls_api::QueryWelcomeMessagesResponse { messages, paging_info };
+        assert!(!welcome_page(&InstallationId::from_bytes([1; 32]), SequenceId(5), answer).unwrap().more);
     }
 
     #[test]

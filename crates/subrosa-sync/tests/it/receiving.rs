@@ -85,8 +85,7 @@ fn a_refused_commit_leaves_only_its_cursor_and_its_log_row() {
     let before = authenticator(&alice);
     alice.applied.clear();
     assert_eq!(alice.receive(&logs), Some(Received::Reload));
-    let kinds: Vec<_> = alice.applied.iter().map(|change| std::mem::discriminant(change)).collect();
-    assert_eq!(kinds.len(), 2, "{:?}", alice.applied);
+    assert_eq!(alice.applied.len(), 2, "{:?}", alice.applied);
     assert!(matches!(&alice.applied[0], Change::CommitLog(row) if row.result == 4));
     assert!(matches!(&alice.applied[1], Change::Cursor { .. }));
     assert_eq!(authenticator(&alice), before);
