@@ -59,7 +59,8 @@ pub(crate) fn load(variable: &str, path: &Path) -> Result<Option<Secret>, Failur
             Failure::new(format!("the environment variable {variable} holds no key")).advise("64 hex digits")
         });
     }
-    let failed = |error: io::Error| Failure::new(format!("cannot read the key file {}", path.display())).because(&error);
+    let failed =
+        |error: io::Error| Failure::new(format!("cannot read the key file {}", path.display())).because(&error);
     match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(error)),

@@ -14,6 +14,10 @@ pub(crate) fn start(filter: Option<&str>) -> Result<(), Failure> {
             .advise("give a level such as debug, or levels by module such as warn,subrosa=trace")
             .code(Code::Usage)
     })?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
     Ok(())
 }

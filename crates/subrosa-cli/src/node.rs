@@ -55,7 +55,9 @@ pub(crate) async fn start(config: NodeConfig, listen: SocketAddr) -> Result<Serv
     node.serve(listen).await.map_err(|error| {
         let failure = Failure::new("the node cannot serve").because(&error);
         match error {
-            ServeError::Listen { .. } => failure.advise("another port, for example --listen 127.0.0.1:0 for a free one"),
+            ServeError::Listen { .. } => {
+                failure.advise("another port, for example --listen 127.0.0.1:0 for a free one")
+            }
             _ => failure,
         }
     })

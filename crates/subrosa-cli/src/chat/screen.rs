@@ -106,7 +106,11 @@ impl People {
             return Ok(format!("@{}", self.name(&peer)));
         }
         let name = conversation.name()?;
-        Ok(if name.is_empty() { format!("#{}", start(&record.id.to_hex())) } else { format!("#{}", short(&name, NAME)) })
+        Ok(if name.is_empty() {
+            format!("#{}", start(&record.id.to_hex()))
+        } else {
+            format!("#{}", short(&name, NAME))
+        })
     }
 }
 

@@ -1,8 +1,10 @@
 //! A conversation between a person and a client.
 
+use std::collections::BTreeSet;
+
 use subrosa::{
     ChangeError, Client, Conversation, ConversationKind, GroupId, GroupOptions, Identifier, InboxId, ListOptions,
-    LookupError, Message, MessageFilter, MessageOrder, StreamOptions, SyncError,
+    LookupError, Message, MessageFilter, MessageId, MessageKind, MessageOrder, StreamOptions, SyncError,
 };
 
 use super::{
@@ -18,6 +20,9 @@ use crate::{
 
 /// Messages shown when a conversation is opened.
 const HISTORY: u32 = 20;
+
+/// Ids of messages that are remembered at most.
+const REMEMBERED: usize = 4096;
 
 /// Why a command had no effect.
 #[derive(Debug, thiserror::Error)]
@@ -59,12 +64,17 @@ pub(super) struct Session {
     open: Option<Conversation>,
     /// Numbered from 1 as they were seen.
     known: Vec<GroupId>,
+    /// Conversations that were announced, or were there before.
+    announced: BTreeSet<GroupId>,
+    /// Messages shown lately: opening a conversation shows some that are still on their way here.
+    shown: BTreeSet<MessageId>,
 }
 
 impl Session {
     pub(super) fn new(client: Client, address: String) -> Self {
         let people = People::new(client.inbox_id());
-        Self { client, address, people, open: None, known: Vec::new() }
+        let (announced, shown) = (BTreeSet::new(), BTreeSet::new());
+        Self { client, address, people, open: None, known: Vec::new(), announced, shown }
     }
 
     /// Talks until the input ends, `/quit` or a signal.
@@ -189,6 +199,7 @@ impl Session {
         }
         for conversation in conversations {
             self.people.learn(&conversation).await?;
+            self.announced.insert(conversation.id().clone());
             let number = self.number(conversation.id());
             let mark = if self.open.as_ref().is_some_and(|open| open.id() == conversation.id()) { '*' } else { ' ' };
             self.say(&format!("{mark}{number:3}  {}", self.people.title(&conversation)?))?;
@@ -207,10 +218,19 @@ impl Session {
         for message in conversation.messages(filter).await?.iter().rev() {
             if let Some(text) = self.people.message(message) {
                 self.say(&text)?;
+                self.remember(message.id);
             }
         }
+        self.announced.insert(conversation.id().clone());
         self.open = Some(conversation);
         Ok(())
+    }
+
+    fn remember(&mut self, message: MessageId) {
+        if self.shown.len() > REMEMBERED {
+            self.shown.clear();
+        }
+        self.shown.insert(message);
     }
 
     async fn members(&self) -> Result<(), Refused> {
@@ -231,10 +251,17 @@ impl Session {
     /// A message from the network, our own ones of other devices too.
     async fn incoming(&mut self, message: &Message) -> Result<(), Refused> {
         let own = message.installation == self.client.installation_id();
-        if own && message.kind == subrosa::MessageKind::Application {
+        if own && message.kind == MessageKind::Application {
             return Ok(());
         }
         let Some(conversation) = self.client.conversations().get(&message.group)? else { return Ok(()) };
+        if !self.announced.contains(conversation.id()) {
+            // The message was faster than the conversation; opening shows it.
+            self.invited(conversation.clone()).await?;
+        }
+        if self.shown.contains(&message.id) {
+            return Ok(());
+        }
         if !self.people.knows(&message.sender) {
             self.people.learn(&conversation).await?;
         }
@@ -248,12 +275,13 @@ impl Session {
 
     /// A conversation we are new in. The first one is opened.
     async fn invited(&mut self, conversation: Conversation) -> Result<(), Refused> {
-        self.people.learn(&conversation).await?;
-        if self.known.contains(conversation.id()) {
+        if !self.announced.insert(conversation.id().clone()) {
             return Ok(());
         }
+        self.people.learn(&conversation).await?;
         let number = self.number(conversation.id());
-        let what = if conversation.kind()? == ConversationKind::Dm { "writes to you" } else { "has you as a member now" };
+        let what =
+            if conversation.kind()? == ConversationKind::Dm { "writes to you" } else { "has you as a member now" };
         self.say(&format!("* {} {what}: /open {number}", self.people.title(&conversation)?))?;
         if self.open.is_none() { self.open(conversation.id()).await } else { Ok(()) }
     }

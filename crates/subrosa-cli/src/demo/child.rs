@@ -1,11 +1,6 @@
 //! Our own command as child processes: the node, and one driver per client.
 
-use std::{
-    env, fs::File,
-    path::Path,
-    process::Stdio,
-    time::Duration,
-};
+use std::{env, fs::File, path::Path, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{

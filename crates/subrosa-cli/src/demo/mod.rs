@@ -7,7 +7,7 @@ mod script;
 mod show;
 mod world;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use serde_json::json;
@@ -40,13 +40,15 @@ pub(crate) struct DemoArgs {
 /// Plays the demo; fails if anybody sees something else.
 pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
-    tokio::select! {
-        result = play(args) => result,
-        () = stop.wait() => Err(Failure::new("interrupted")),
-    }
+    let hold_node = args.hold;
+    let mut script = tokio::select! {
+        played = play(args) => played?,
+        () = stop.wait() => return Err(Failure::new("interrupted")),
+    };
+    if hold_node { hold(&mut script, &mut stop).await } else { Ok(()) }
 }
 
-async fn play(args: DemoArgs) -> Result<(), Failure> {
+async fn play(args: DemoArgs) -> Result<Script, Failure> {
     let show = Show::new(args.json);
     show.line(&show.styled(Style::Bold, "Four people, five clients, one node: every one a process of its own"))?;
     let folder = Folder::new(args.keep.as_deref())?;
@@ -54,7 +56,8 @@ async fn play(args: DemoArgs) -> Result<(), Failure> {
     let agreements = script.play().await?;
     let agree = agreements.iter().all(|agreement| agreement.agree);
     if args.json {
-        print_json(&script, &agreements, agree)?;
+        let node = args.hold.then(|| script.node.url());
+        print_json(&script, &agreements, agree, node)?;
     } else {
         for agreement in &agreements {
             print_table(&script, agreement)?;
@@ -62,17 +65,19 @@ async fn play(args: DemoArgs) -> Result<(), Failure> {
         print_verdict(&script, agree)?;
     }
     if let Folder::Kept(path) = &script.folder {
-        let text = format!("left in {}: databases, their keys (*.key, *.wallet), logs, the node's data", path.display());
+        let text =
+            format!("left in {}: databases, their keys (*.key, *.wallet), logs, the node's data", path.display());
         script.show().line(&text)?;
     }
     if !agree {
         return Err(Failure::new("the clients do not see the same").code(Code::Disagree));
     }
-    if args.hold { hold(&mut script).await } else { Ok(()) }
+    Ok(script)
 }
 
-fn print_json(script: &Script, agreements: &[Agreement], agree: bool) -> Result<(), Failure> {
-    let facts = json!({ "agree": agree, "conversations": agreements, "steps": script.show().steps });
+/// `node` is its URL if it goes on.
+fn print_json(script: &Script, agreements: &[Agreement], agree: bool, node: Option<String>) -> Result<(), Failure> {
+    let facts = json!({ "agree": agree, "node": node, "conversations": agreements, "steps": script.show().steps });
     let text = serde_json::to_string_pretty(&facts)
         .map_err(|error| Failure::new("the facts cannot be written as JSON").because(&error))?;
     output::print(&format!("{}\n", safe_json(&text)))
@@ -115,15 +120,17 @@ fn print_verdict(script: &Script, agree: bool) -> Result<(), Failure> {
     show.line("")?;
     if agree {
         let tick = show.styled(Style::Good, "✓");
-        show.line(&format!("{tick} all agree: one epoch authenticator per conversation, one roster, one name, one history"))?;
+        show.line(&format!(
+            "{tick} all agree: one epoch authenticator per conversation, one roster, one name, one history"
+        ))?;
         show.line("  (who joined late or was removed has exactly the messages sent while being a member)")
     } else {
         show.line(&show.styled(Style::Bad, "✗ they do not agree"))
     }
 }
 
-/// Waits for Ctrl-C, which the caller hears.
-async fn hold(script: &mut Script) -> Result<(), Failure> {
+/// Leaves the node running until Ctrl-C.
+async fn hold(script: &mut Script, stop: &mut Stop) -> Result<(), Failure> {
     let show = script.show();
     let url = script.node.url();
     show.line(&format!("\nthe node stays on {url} until Ctrl-C"))?;
@@ -139,6 +146,13 @@ async fn hold(script: &mut Script) -> Result<(), Failure> {
         script.group
     ))?;
     show.line(&format!("  subrosa chat --node {url} --db new.db"))?;
-    script.node.ended().await?;
-    Err(Failure::new("the node ended by itself"))
+    tokio::select! {
+        () = stop.wait() => Ok(()),
+        ended = script.node.ended() => {
+            ended?;
+            // Ctrl-C reaches the node too, perhaps first.
+            let told = tokio::time::timeout(Duration::from_secs(1), stop.wait()).await;
+            told.map_err(|_| Failure::new("the node ended by itself"))
+        }
+    }
 }

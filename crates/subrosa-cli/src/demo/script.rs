@@ -35,10 +35,11 @@ struct Talk {
 
 /// The world of the demo.
 pub(super) struct Script {
-    pub(super) folder: Folder,
-    pub(super) people: Vec<Person>,
+    // Dropped in this order: processes end before their folder goes.
     pub(super) clients: Vec<Installation>,
     pub(super) node: NodeProcess,
+    pub(super) folder: Folder,
+    pub(super) people: Vec<Person>,
     pub(super) group: String,
     show: Show,
 }
@@ -48,8 +49,7 @@ impl Script {
     pub(super) async fn new(folder: Folder, mut show: Show) -> Result<Self, Failure> {
         let people = ["alice", "bob", "carol", "dave"].into_iter().map(Person::new).collect::<Result<Vec<_>, _>>()?;
         folder.save_wallets(&people)?;
-        let names =
-            [("alice-phone", ALICE), ("alice-laptop", ALICE), ("bob", BOB), ("carol", CAROL), ("dave", DAVE)];
+        let names = [("alice-phone", ALICE), ("alice-laptop", ALICE), ("bob", BOB), ("carol", CAROL), ("dave", DAVE)];
         let clients = names.into_iter().map(|(name, person)| Installation::new(&folder, name, person));
         let clients = clients.collect::<Result<Vec<_>, _>>()?;
         let node = NodeProcess::start(&folder.path().join("node"), &folder.path().join("node.log")).await?;
@@ -57,7 +57,7 @@ impl Script {
             &format!("a node listens on {}", node.address),
             "it orders and stores envelopes, durably; it sees no content and no keys",
         )?;
-        Ok(Self { folder, people, clients, node, group: String::new(), show })
+        Ok(Self { clients, node, folder, people, group: String::new(), show })
     }
 
     /// Everything; what every database says at the end.
@@ -72,7 +72,7 @@ impl Script {
         self.close().await?;
         let agreements = vec![
             self.compare("group", &group, "Sub rosa", &[ALICE, BOB, DAVE]).await?,
-            self.compare("dm", &dm, "", &[ALICE, BOB]).await?,
+            self.compare("direct message", &dm, "", &[ALICE, BOB]).await?,
         ];
         for client in &mut self.clients {
             client.close().await?;
@@ -87,7 +87,8 @@ impl Script {
     async fn register(&mut self) -> Result<(), Failure> {
         let (url, people) = (self.node.url(), &self.people);
         let first = self.clients.iter_mut().enumerate().filter(|(index, _)| *index != LAPTOP);
-        let opened = first.map(|(_, client)| async { Ok::<_, Failure>((client.person, client.open(&url, people).await?)) });
+        let opened =
+            first.map(|(_, client)| async { Ok::<_, Failure>((client.person, client.open(&url, people).await?)) });
         let inboxes = try_join_all(opened).await?;
         for (person, inbox) in inboxes {
             self.people[person].inbox = inbox;
@@ -154,7 +155,8 @@ impl Script {
         self.send(&mut dm, BOBS, "Between us:").await?;
         self.send(&mut dm, LAPTOP, "What is it?").await?;
         self.send(&mut dm, PHONE, "I am on my phone now.").await?;
-        self.show.done("bob and alice write each other directly", "a group of two inboxes; alice has it on both devices")?;
+        self.show
+            .done("bob and alice write each other directly", "a group of two inboxes; alice has it on both devices")?;
         Ok(dm)
     }
 
@@ -202,14 +204,14 @@ impl Script {
         name: &str,
         members: &[usize],
     ) -> Result<Agreement, Failure> {
-        let url = self.node.url();
-        let was_inside =
-            |index: usize| talk.inside.contains(&index) || talk.sent.iter().any(|(_, readers)| readers.contains(&index));
+        let was_inside = |index: usize| {
+            talk.inside.contains(&index) || talk.sent.iter().any(|(_, readers)| readers.contains(&index))
+        };
         let mut views = Vec::new();
         for index in (0..self.clients.len()).filter(|index| was_inside(*index)) {
             let client = &mut self.clients[index];
             client.close().await?;
-            let inbox = client.reopen(&url, &self.people).await?;
+            let inbox = client.reopen(&self.people).await?;
             let info = client.call("info", json!({ "group": talk.group })).await?;
             let seen = serde_json::from_value(info)
                 .map_err(|error| Failure::new(format!("{} tells too little", client.name)).because(&error))?;
@@ -230,8 +232,8 @@ impl Script {
             name: name.to_owned(),
         };
         self.show.done(
-            &format!("{} databases are opened again: the {conversation}", views.len()),
-            "what follows is read from disk by new processes, nothing is asked of the node",
+            &format!("the {} databases of the {conversation} are opened again", views.len()),
+            "by new processes without a network: what follows is what the disks hold",
         )?;
         Ok(Agreement::new(conversation, talk.group.clone(), views, truth))
     }

@@ -16,6 +16,9 @@ use crate::{
     keys::{self, Secret},
 };
 
+/// Where no node listens.
+const NOWHERE: &str = "http://127.0.0.1:1";
+
 /// One person.
 pub(super) struct Person {
     /// What we call her or him.
@@ -58,9 +61,9 @@ impl Installation {
         self.start(node, &people[self.person].wallet, true).await
     }
 
-    /// The same without anything that happens in the background: to look at the database as it is.
-    pub(super) async fn reopen(&mut self, node: &str, people: &[Person]) -> Result<String, Failure> {
-        self.start(node, &people[self.person].wallet, false).await
+    /// The same without a network and without anything that happens in the background: the database as it is.
+    pub(super) async fn reopen(&mut self, people: &[Person]) -> Result<String, Failure> {
+        self.start(NOWHERE, &people[self.person].wallet, false).await
     }
 
     async fn start(&mut self, node: &str, wallet: &WalletKey, workers: bool) -> Result<String, Failure> {

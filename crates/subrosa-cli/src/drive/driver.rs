@@ -99,8 +99,11 @@ impl Driver {
             }
             Operation::Info(Of { group }) => info(&self.conversation(&group)?).await,
             Operation::List => self.list(),
-            Operation::HaltAfter { point } => done(self.closing.at(point)),
-            Operation::Exit => done(()),
+            Operation::HaltAfter { point } => {
+                self.closing.at(point);
+                Ok(Value::Null)
+            }
+            Operation::Exit => Ok(Value::Null),
         }
     }
 

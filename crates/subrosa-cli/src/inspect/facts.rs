@@ -69,7 +69,8 @@ impl Facts {
         let width = |(name, fact): &(&str, Fact)| match fact {
             Fact::Part(facts) => facts.column(depth + 1),
             Fact::List(items) => {
-                let parts = items.iter().filter_map(|item| if let Fact::Part(facts) = item { Some(facts) } else { None });
+                let parts =
+                    items.iter().filter_map(|item| if let Fact::Part(facts) = item { Some(facts) } else { None });
                 parts.map(|facts| facts.column(depth + 1)).max().unwrap_or(2 * depth + name.len())
             }
             _ => 2 * depth + name.len(),

@@ -1,7 +1,9 @@
 //! Group messages: what a node sees of them (envelopes §4.1).
 
 use prost::Message as _;
-use subrosa_envelope::{ContentKind, DedupeKey, GroupMessage, GroupMessageInput, MessageHeader, PayloadHash, WireFormat};
+use subrosa_envelope::{
+    ContentKind, DedupeKey, GroupMessage, GroupMessageInput, MessageHeader, PayloadHash, WireFormat,
+};
 use subrosa_proto::xmtp::mls::api::v1 as api;
 
 use super::{Facts, not_a, utc};

@@ -16,9 +16,7 @@ const WHAT: &str = "an identity update";
 pub(crate) fn report(bytes: &[u8]) -> Result<Report, Failure> {
     let (mut facts, update) = read(bytes)?;
     let text = update.signature_text();
-    facts
-        .add("inbox", update.inbox_id_text())
-        .add("made_at", utc(UnixNanos::from_wire(update.client_timestamp_ns())));
+    facts.add("inbox", update.inbox_id_text()).add("made_at", utc(UnixNanos::from_wire(update.client_timestamp_ns())));
     facts.add("action", update.actions().iter().map(|action| self::action(action, &text).into()).collect::<Fact>());
     let invalid = match update.verify(&ChainVerdicts::none()) {
         Err(error) => {

@@ -54,7 +54,8 @@ pub(crate) fn report(bytes: &[u8], now: UnixNanos) -> Result<Report, Failure> {
                 .with("wrapped_to", verified.wrapper().public_key())
                 .with("takes_pointers", verified.takes_pointers()),
         );
-    let invalid = invalid.map(|error| Failure::new("the key package is not valid now").because(&error).code(Code::BadInput));
+    let invalid =
+        invalid.map(|error| Failure::new("the key package is not valid now").because(&error).code(Code::BadInput));
     Ok(Report { facts, invalid })
 }
 

@@ -66,7 +66,10 @@ fn decoded(facts: &mut Facts, content: &Content, encoded: &EncodedContent, depth
                 ReactionAction::Removed => "removed",
                 _ => "unknown",
             };
-            facts.add("reaction", reaction.content.as_str()).add("action", action).add("to", reaction.reference.as_str());
+            facts
+                .add("reaction", reaction.content.as_str())
+                .add("action", action)
+                .add("to", reaction.reference.as_str());
         }
         Content::Reply(reply) if depth > 0 => {
             facts.add("to", reply.reference.as_str()).add("answer", self::content(&reply.content, depth - 1));

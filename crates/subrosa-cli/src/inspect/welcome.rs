@@ -28,9 +28,11 @@ fn with_input(mut facts: Facts, input: &WelcomeInput) -> Facts {
     match input {
         WelcomeInput::Direct { installation_key, data, hpke_public_key, wrapper, metadata } => {
             let (kind, whose, algorithm) = match wrapper {
-                WrapperAlgorithm::Symmetric => {
-                    ("pointee, shared by several recipients", "destination", "ChaCha20-Poly1305 under the pointers' key")
-                }
+                WrapperAlgorithm::Symmetric => (
+                    "pointee, shared by several recipients",
+                    "destination",
+                    "ChaCha20-Poly1305 under the pointers' key",
+                ),
                 WrapperAlgorithm::XWing => ("direct", "installation", "HPKE with X-Wing (ML-KEM-768 and X25519)"),
                 _ => ("direct", "installation", "HPKE with X25519"),
             };

@@ -105,7 +105,8 @@ fn plaintext_is_shown_with_its_control_characters_escaped() {
 
 #[test]
 fn what_is_not_an_envelope_is_refused_with_the_reason() {
-    for (kind, input) in [("group-message", "000200"), ("welcome", "ffff"), ("key-package", "0001"), ("plaintext", "00")]
+    for (kind, input) in
+        [("group-message", "000200"), ("welcome", "ffff"), ("key-package", "0001"), ("plaintext", "00")]
     {
         let ran = run(&["inspect", kind, input], b"");
         assert_eq!(ran.code, 3, "{kind}");

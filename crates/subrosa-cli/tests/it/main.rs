@@ -1,7 +1,10 @@
 //! The command as its users run it.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod chat;
 mod demo;
+mod drive;
+mod driver;
 mod inspect;
 mod node;
 mod run;

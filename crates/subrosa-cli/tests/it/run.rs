@@ -23,7 +23,7 @@ impl Ran {
 /// The command, with nothing of our environment that it would listen to.
 pub(crate) fn subrosa() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_subrosa"));
-    command.env_remove("RUST_LOG").env_remove("SUBROSA_DATA").env_remove("SUBROSA_LISTEN");
+    command.env_remove("RUST_LOG").env_remove("SUBROSA_DATA").env_remove("SUBROSA_LISTEN").env_remove("SUBROSA_NODE");
     command
 }
 
