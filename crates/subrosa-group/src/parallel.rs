@@ -5,8 +5,10 @@ use std::num::NonZero;
 /// Applies `work` to every item and keeps the order. Uses threads when there are at least `from` items.
 pub(crate) fn map<T: Sync, R: Send>(items: &[T], from: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let run = |part: &[T]| -> Vec<R> { part.iter().map(&work).collect() };
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    if items.len() < from.max(2) || threads == 1 {
+    // Asking for the number of cores reads files: not for little work.
+    let threads =
+        if items.len() < from.max(2) { 1 } else { std::thread::available_parallelism().map_or(1, NonZero::get) };
+    if threads == 1 {
         return run(items);
     }
     let parts: Vec<&[T]> = items.chunks(items.len().div_ceil(threads)).collect();

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 use subrosa_group::{
-    Directory, VerifiedKeyPackage,
+    Directory, IdentityNeed, VerifiedKeyPackage,
     context::{BasePolicy, ContextChange, Membership, MutableMetadata, PolicySet},
     expected_installations,
     group::{BuildError, CommitPlan, EncryptError, PreparedCommit},
     welcome::Recipient,
 };
 use subrosa_intent::{IntentEvent, IntentState, PayloadClass};
-use subrosa_types::{InboxId, InstallationId};
+use subrosa_types::InstallationId;
 
 use crate::{
     data::{AdminChange, IntentData, MembershipUpdate, PolicyOption, PolicyTarget},
@@ -86,15 +86,18 @@ impl Machine {
             .any(|intent| intent.state == IntentState::Published && intent.new.kind.class() == PayloadClass::Commit)
     }
 
-    /// Inboxes whose identity logs [`Machine::build`] needs for this intent.
+    /// The identity logs that [`Machine::build`] needs for this intent, and how far.
     #[must_use]
-    pub fn inboxes_to_build(&self, intent: &Intent) -> BTreeSet<InboxId> {
-        match IntentData::from_bytes(intent.new.kind, &intent.new.data) {
-            Ok(IntentData::Membership(update)) => {
-                self.record.members.keys().chain(update.updates.keys()).copied().collect()
-            }
-            _ => BTreeSet::new(),
+    pub fn needs_to_build(&self, intent: &Intent) -> Vec<IdentityNeed> {
+        let Ok(IntentData::Membership(update)) = IntentData::from_bytes(intent.new.kind, &intent.new.data) else {
+            return Vec::new();
+        };
+        let mut positions = self.record.members.clone();
+        for (inbox, position) in update.updates {
+            let known = positions.entry(inbox).or_default();
+            *known = position.max(*known);
         }
+        positions.into_iter().map(|(inbox, up_to)| IdentityNeed { inbox, up_to }).collect()
     }
 
     /// Installations whose key packages [`Machine::build`] needs for this intent.

@@ -178,8 +178,7 @@ impl Inner {
             let machine = self.loaded_again(id, state)?;
             let Some(intent) = machine.next_to_publish().cloned() else { break };
             let directory = if intent.new.kind.class() == PayloadClass::Commit {
-                let inboxes: Vec<_> = machine.inboxes_to_build(&intent).into_iter().collect();
-                self.identities.refresh(&inboxes).await?
+                self.identities.resolve(&machine.needs_to_build(&intent)).await?
             } else {
                 Directory::default()
             };

@@ -256,7 +256,8 @@ impl Job {
 
 /// Runs jobs on all cores, away from the threads that serve tasks.
 async fn run(jobs: Vec<Job>, verdicts: ChainVerdicts) -> Result<Vec<Job>, Unavailable> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    // Asking for the number of cores reads files: not for a single job.
+    let cores = if jobs.len() < 2 { 1 } else { std::thread::available_parallelism().map_or(1, NonZero::get) };
     let share = jobs.len().div_ceil(cores).max(1);
     let verdicts = Arc::new(verdicts);
     let mut jobs = jobs.into_iter();

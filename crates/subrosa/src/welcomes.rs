@@ -190,13 +190,14 @@ impl Inner {
         }
         let fetched = self.network.fetch_key_packages(installations).await?;
         let now = self.now();
-        let wanted: Vec<_> = installations.iter().copied().zip(fetched).collect();
+        let wanted = installations.to_vec();
         let verify = move || {
-            let verified = wanted.into_iter().map(|(installation, bytes)| {
-                let package = bytes.and_then(|bytes| VerifiedKeyPackage::verify(&bytes, now).ok());
+            let packages: Vec<&[u8]> = fetched.iter().map(|bytes| bytes.as_deref().unwrap_or_default()).collect();
+            let verified = VerifiedKeyPackage::verify_all(&packages, now).into_iter().map(Result::ok);
+            let right = |(installation, package): (InstallationId, Option<VerifiedKeyPackage>)| {
                 (installation, package.filter(|package| package.installation() == installation))
-            });
-            verified.collect()
+            };
+            wanted.into_iter().zip(verified).map(right).collect()
         };
         tokio::task::spawn_blocking(verify).await.map_err(|_| SyncError::Unavailable(Unavailable::Stopped))
     }
