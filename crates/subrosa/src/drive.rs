@@ -324,7 +324,9 @@ impl Inner {
                 }
             }
             self.commit(state, Durability::Process).await?;
-            if stopped || !page.more {
+            // In a group we were removed from the cursor stands: the same page would come for ever.
+            let moved = self.loaded_again(id, state)?.query_from() > after;
+            if stopped || !page.more || !moved {
                 break;
             }
         }

@@ -126,6 +126,8 @@ impl Session {
 
     async fn begin(&mut self, first: First) -> Result<(), Refused> {
         self.client.conversations().sync_all().await?;
+        let present = self.client.conversations().list(&ListOptions::default())?;
+        self.announced.extend(present.iter().map(|conversation| conversation.id().clone()));
         match first {
             First::Nothing => self.list().await,
             First::Group(id) => self.open(&id).await,
