@@ -61,7 +61,7 @@ pub enum MachineError {
 
 /// One conversation: its MLS group, its cursors, its outstanding intents, and what it wants written.
 ///
-/// The shell feeds it envelopes ([`Machine::receive`]) and asks it for payloads ([`Machine::next_payload`]). Whatever
+/// The shell feeds it envelopes ([`Machine::receive`]) and asks it for payloads ([`Machine::build`]). Whatever
 /// happens is collected until the shell takes a [`Step`] and applies it. If applying fails, drop the machine: it has
 /// already moved on.
 #[derive(Debug)]
