@@ -187,7 +187,7 @@ was done.
 - Each client runs in one process with one connection to the node; its databases are files in the same folder, encrypted
   with a raw key, unless the row says otherwise.
 - The official client is called through its binding for Node.js, ours from Rust. The binding's part is in the figures.
-- A time ends when the effect is in the client's database. That is checked each time, outside of the time.
+- A time ends when the effect is in the client's database. Wherever the effect can be read back, it is, outside of the time.
 - Both clients do their background work as they ship.
 
 To repeat it: `cargo xtask bench`, on a machine that does nothing else; `--quick` shows in a few minutes that everything

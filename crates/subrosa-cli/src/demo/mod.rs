@@ -7,7 +7,7 @@ mod script;
 mod show;
 mod world;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::Args;
 use serde_json::json;
@@ -41,14 +41,15 @@ pub(crate) struct DemoArgs {
 pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let hold_node = args.hold;
-    let mut script = tokio::select! {
+    let (mut script, members) = tokio::select! {
         played = play(args) => played?,
         () = stop.wait() => return Err(Failure::new("interrupted")),
     };
-    if hold_node { hold(&mut script, &mut stop).await } else { Ok(()) }
+    if hold_node { hold(&mut script, &members, &mut stop).await } else { Ok(()) }
 }
 
-async fn play(args: DemoArgs) -> Result<Script, Failure> {
+/// Returns the script, with the node running, and the inboxes that are in the group at the end.
+async fn play(args: DemoArgs) -> Result<(Script, BTreeSet<String>), Failure> {
     let show = Show::new(args.json);
     show.line(&show.styled(Style::Bold, "Four people, five clients, one node: every one a process of its own"))?;
     let folder = Folder::new(args.keep.as_deref())?;
@@ -72,7 +73,8 @@ async fn play(args: DemoArgs) -> Result<Script, Failure> {
     if !agree {
         return Err(Failure::new("the clients do not see the same").code(Code::Disagree));
     }
-    Ok(script)
+    let members = agreements.into_iter().next().map(|agreement| agreement.truth.roster);
+    Ok((script, members.unwrap_or_default()))
 }
 
 /// `node` is its URL if it goes on.
@@ -130,13 +132,16 @@ fn print_verdict(script: &Script, agree: bool) -> Result<(), Failure> {
 }
 
 /// Leaves the node running until Ctrl-C.
-async fn hold(script: &mut Script, stop: &mut Stop) -> Result<(), Failure> {
+async fn hold(script: &mut Script, members: &BTreeSet<String>, stop: &mut Stop) -> Result<(), Failure> {
     let show = script.show();
     let url = script.node.url();
     show.line(&format!("\nthe node stays on {url} until Ctrl-C"))?;
     show.line(&format!("group {} has these members:", script.group))?;
     for client in &script.clients {
         let person = &script.people[client.person];
+        if !members.contains(&person.inbox) {
+            continue;
+        }
         show.line(&format!("  {:12} inbox {} installation {}", client.name, person.inbox, client.installation))?;
     }
     let folder = script.folder.path().display();
