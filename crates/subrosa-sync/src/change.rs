@@ -1,6 +1,5 @@
 //! What a step asks the shell to do.
 
-use subrosa_envelope::{GroupMessageInput, WelcomeInput};
 use subrosa_group::RowChanges;
 use subrosa_intent::{IntentError, IntentState};
 use subrosa_types::{Cursor, GroupId, InboxId, MessageId, SequenceId, UnixNanos};
@@ -142,26 +141,6 @@ pub enum Durability {
     Power,
 }
 
-/// Something to put on the network once the changes are durable.
-#[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "the shell must send every kind")]
-pub enum Outgoing {
-    /// The payload of an intent.
-    Message {
-        /// The intent.
-        intent: IntentId,
-        /// What to send.
-        input: GroupMessageInput,
-    },
-    /// What follows a commit of ours.
-    Welcomes {
-        /// The intent.
-        intent: IntentId,
-        /// What to send, in this order.
-        inputs: Vec<WelcomeInput>,
-    },
-}
-
 /// What the application gets to see.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -189,8 +168,6 @@ pub struct Step {
     pub changes: Vec<Change>,
     /// How durable that transaction must be.
     pub durability: Durability,
-    /// Envelopes to publish once the changes are durable.
-    pub publish: Vec<Outgoing>,
     /// What the application gets to see after that.
     pub events: Vec<Event>,
 }

@@ -1,7 +1,7 @@
 //! The XMTP machines. A machine is a value: one input in, one [`Step`] out. The shell makes the step durable, then
 //! makes it visible. No I/O, no clock, no async.
 //!
-//! - [`Change`], [`Step`], [`Outgoing`], [`Event`]: what a step asks for
+//! - [`Change`], [`Step`], [`Event`]: what a step asks for
 //! - [`Conversation`], [`Message`], [`Intent`] and the other records a client keeps
 mod change;
 mod create;
@@ -15,7 +15,7 @@ mod receive;
 mod transcript;
 mod welcome;
 
-pub use change::{Change, Durability, Event, Outgoing, PayloadChange, Step};
+pub use change::{Change, Durability, Event, PayloadChange, Step};
 pub use create::{create, dm_id};
 pub use data::{AdminChange, IntentData, IntentDataError, MembershipUpdate, PolicyOption, PolicyTarget};
 pub use machine::{Loaded, Machine, MachineError, Me, PROTOCOL_VERSION, group_entity};

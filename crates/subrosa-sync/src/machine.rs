@@ -167,7 +167,7 @@ impl Machine {
             changes.push(Change::Conversation(Box::new(self.record.clone())));
         }
         changes.append(&mut self.changes);
-        Ok(Step { changes, durability, publish: Vec::new(), events: std::mem::take(&mut self.events) })
+        Ok(Step { changes, durability, events: std::mem::take(&mut self.events) })
     }
 
     /// Notes that the group wrote MLS state.
