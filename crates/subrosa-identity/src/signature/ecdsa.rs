@@ -1,14 +1,6 @@
 //! Signatures of externally owned Ethereum accounts (identity §5.1).
 
-use k256::{
-    AffinePoint, ProjectivePoint, PublicKey, Scalar, U256,
-    ecdsa::{Signature, VerifyingKey},
-    elliptic_curve::{
-        ops::{Invert as _, LinearCombination as _, Reduce},
-        point::DecompressPoint as _,
-        sec1::ToEncodedPoint as _,
-    },
-};
+use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use sha3::{Digest as _, Keccak256};
 use subrosa_types::hex;
 
@@ -22,13 +14,9 @@ use crate::VerifyError;
 /// # Errors
 /// `Ecdsa…` of [`VerifyError`], in the order of the specification.
 pub fn recover_ethereum_address(hash: &[u8; 32], signature: &[u8]) -> Result<(String, [u8; 65]), VerifyError> {
-    recover(hash, signature)
-}
-
-pub(super) fn recover(hash: &[u8; 32], bytes: &[u8]) -> Result<(String, [u8; 65]), VerifyError> {
-    let (scalars, v) = match bytes.len() {
-        64 => (bytes, None),
-        65 => (&bytes[..64], Some(bytes[64])),
+    let (scalars, v) = match signature.len() {
+        64 => (signature, None),
+        65 => (&signature[..64], Some(signature[64])),
         _ => return Err(VerifyError::EcdsaLength),
     };
     let signature = Signature::from_slice(scalars).map_err(|_| VerifyError::EcdsaScalar)?;
@@ -36,12 +24,13 @@ pub(super) fn recover(hash: &[u8; 32], bytes: &[u8]) -> Result<(String, [u8; 65]
     let signature = signature.normalize_s().unwrap_or(signature);
     let v = v.ok_or(VerifyError::EcdsaNoRecoveryByte)?;
     let is_y_odd = parity(v).ok_or(VerifyError::EcdsaRecoveryByte)?;
-    let key = recover_key(hash, &signature, is_y_odd).ok_or(VerifyError::EcdsaRecover)?;
+    let id = RecoveryId::new(is_y_odd, false);
+    let key = VerifyingKey::recover_from_prehash(hash, &signature, id).map_err(|_| VerifyError::EcdsaRecover)?;
 
     let mut seen = [0; 65];
     seen[..64].copy_from_slice(&signature.to_bytes());
     seen[64] = v;
-    Ok((address_of_point(key.to_encoded_point(false).as_bytes()), seen))
+    Ok((ethereum_address(&key), seen))
 }
 
 /// Whether the y coordinate of R is odd; `None` for a value that no wallet uses.
@@ -52,25 +41,6 @@ const fn parity(v: u8) -> Option<bool> {
         35..=255 => Some((v - 35) % 2 == 1),
         _ => None,
     }
-}
-
-/// The public key Q = r⁻¹·(s·R − z·G).
-///
-/// The curve crate offers this too, but verifies the signature again with the key it just solved the equation for:
-/// twice the work, for an equation that holds by construction.
-fn recover_key(hash: &[u8; 32], signature: &Signature, is_y_odd: bool) -> Option<PublicKey> {
-    let (r, s) = signature.split_scalars();
-    let point = Option::<AffinePoint>::from(AffinePoint::decompress(&r.to_bytes(), u8::from(is_y_odd).into()))?;
-    let z = <Scalar as Reduce<U256>>::reduce_bytes(&(*hash).into());
-    let r_inverse = *r.invert();
-    let key = ProjectivePoint::lincomb(
-        &ProjectivePoint::GENERATOR,
-        &-(r_inverse * z),
-        &ProjectivePoint::from(point),
-        &(r_inverse * *s),
-    );
-    // The point at infinity is no key.
-    PublicKey::from_affine(key.to_affine()).ok()
 }
 
 /// `0x` and lower-case hex of the last 20 bytes of the Keccak-256 hash of the 64-byte public key.
@@ -86,26 +56,19 @@ pub(super) fn address_of_point(point: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use k256::ecdsa::RecoveryId;
+    use k256::{AffinePoint, elliptic_curve::sec1::ToEncodedPoint as _};
 
     use super::*;
     use crate::{WalletKey, eip191_hash};
 
     #[test]
-    fn recovery_agrees_with_the_curve_crate() {
+    fn what_a_wallet_signs_recovers_to_it() {
         for seed in 1..=16 {
             let key = WalletKey::from_bytes(&[seed; 32]).unwrap();
-            let hash = eip191_hash(&format!("text {seed}"));
-            let bytes = key.sign(&format!("text {seed}"));
-            assert_eq!(recover(&hash, &bytes), Ok((key.address(), bytes)));
-            for v in [27, 28] {
-                let id = RecoveryId::from_byte(v - 27).unwrap();
-                let signature = Signature::from_slice(&bytes[..64]).unwrap();
-                let want = VerifyingKey::recover_from_prehash(&hash, &signature, id).unwrap();
-                let mut other = bytes;
-                other[64] = v;
-                assert_eq!(recover(&hash, &other).unwrap().0, ethereum_address(&want));
-            }
+            let bytes = key.sign("text");
+            assert_eq!(recover_ethereum_address(&eip191_hash("text"), &bytes), Ok((key.address(), bytes)));
+            let (other, _) = recover_ethereum_address(&eip191_hash("another text"), &bytes).unwrap();
+            assert_ne!(other, key.address());
         }
     }
 
@@ -116,7 +79,7 @@ mod tests {
         bytes[31] = 5;
         bytes[63] = 1;
         bytes[64] = 27;
-        assert_eq!(recover(&[1; 32], &bytes), Err(VerifyError::EcdsaRecover));
+        assert_eq!(recover_ethereum_address(&[1; 32], &bytes), Err(VerifyError::EcdsaRecover));
     }
 
     #[test]
@@ -129,7 +92,7 @@ mod tests {
         bytes[64] = 27 + (generator.as_bytes()[0] & 1);
         let mut hash = [0; 32];
         hash[31] = 9;
-        assert_eq!(recover(&hash, &bytes), Err(VerifyError::EcdsaRecover));
+        assert_eq!(recover_ethereum_address(&hash, &bytes), Err(VerifyError::EcdsaRecover));
     }
 
     #[test]

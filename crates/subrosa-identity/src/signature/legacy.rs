@@ -53,10 +53,11 @@ impl LegacyDelegatedSignature {
     /// The wallet's address and the value that replays are compared by: the wallet's signature, so that every use of
     /// one key collides with its first.
     pub(super) fn verify(&self, text: &SignedText<'_>) -> Result<(String, [u8; 65]), VerifyError> {
-        let (key_address, _) = ecdsa::recover(text.eip191(), &self.signature)?;
+        let (key_address, _) = ecdsa::recover_ethereum_address(text.eip191(), &self.signature)?;
         let by_wallet =
             self.wallet_signature.as_ref().and_then(|s| s.recoverable()).ok_or(VerifyError::LegacyKeyInvalid)?;
-        let (wallet, seen) = ecdsa::recover(&eip191_hash(&create_identity_text(&self.key_bytes)), &by_wallet)?;
+        let (wallet, seen) =
+            ecdsa::recover_ethereum_address(&eip191_hash(&create_identity_text(&self.key_bytes)), &by_wallet)?;
         let delegated = delegated_address(&self.key_bytes).ok_or(VerifyError::LegacyKeyInvalid)?;
         if delegated != key_address {
             return Err(VerifyError::LegacyKeyInvalid);

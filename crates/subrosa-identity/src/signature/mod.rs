@@ -229,7 +229,7 @@ impl UnverifiedSignature {
     ) -> Result<VerifiedSignature, VerifyError> {
         let (signer, seen, chain_id) = match self {
             Self::Erc191(bytes) => {
-                let (address, seen) = ecdsa::recover(text.eip191(), bytes)?;
+                let (address, seen) = ecdsa::recover_ethereum_address(text.eip191(), bytes)?;
                 (MemberIdentifier::Ethereum(address), seen.to_vec(), None)
             }
             Self::ContractWallet { account_id, signature, .. } => {
