@@ -27,12 +27,14 @@ use crate::{
 };
 
 mod keys;
+mod status;
 mod verify;
 
 #[doc(hidden)]
 pub use keys::import_key_package;
 pub(crate) use keys::{OwnerKeys, reference, rows_of};
 pub use keys::{delete_key_package, key_package_rows, wrapper_row};
+pub use status::{KeyPackageStatus, Lifetime};
 pub use verify::{KeyPackageError, VerifiedKeyPackage, Wrapper};
 
 /// A key package just made, with everything its owner must keep.

@@ -34,8 +34,8 @@ pub use group::Group;
 #[doc(hidden)]
 pub use key_package::import_key_package;
 pub use key_package::{
-    KeyPackageError, NewKeyPackage, NewKeyPackageError, VerifiedKeyPackage, Wrapper, delete_key_package,
-    key_package_rows, wrapper_row,
+    KeyPackageError, KeyPackageStatus, Lifetime, NewKeyPackage, NewKeyPackageError, VerifiedKeyPackage, Wrapper,
+    delete_key_package, key_package_rows, wrapper_row,
 };
 pub use leaf::{Leaf, Sender};
 pub use permission::{Changes, Rules, may};

@@ -115,6 +115,34 @@ impl Identifier {
             Self::Passkey(passkey) => hex::encode(&passkey.key),
         }
     }
+
+    /// This identifier as the network knows it: an address that a user gave is lower-cased (identity §2.2).
+    ///
+    /// # Errors
+    /// As for [`parse_ethereum`](Self::parse_ethereum).
+    pub fn normalised(&self) -> Result<Self, IdentifierError> {
+        match self {
+            Self::Ethereum(address) => Self::parse_ethereum(address),
+            Self::Passkey(_) => Ok(self.clone()),
+        }
+    }
+}
+
+/// Identifiers that a user gave, as the network knows them; all of them or none (identity §2.2).
+///
+/// # Errors
+/// [`IdentifierError::AddressInvalid`] with every text that is not an address.
+pub fn normalise_all(identifiers: &[Identifier]) -> Result<Vec<Identifier>, IdentifierError> {
+    let mut addresses = Vec::new();
+    let mut normal = Vec::with_capacity(identifiers.len());
+    for identifier in identifiers {
+        match identifier.normalised() {
+            Ok(identifier) => normal.push(identifier),
+            Err(IdentifierError::AddressInvalid { addresses: wrong }) => addresses.extend(wrong),
+            Err(error) => return Err(error),
+        }
+    }
+    if addresses.is_empty() { Ok(normal) } else { Err(IdentifierError::AddressInvalid { addresses }) }
 }
 
 /// Reads Ethereum addresses that a user gave; all of them or none.

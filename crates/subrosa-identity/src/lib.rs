@@ -29,7 +29,7 @@ mod wire;
 pub use action::{ActionKind, IdentityAction};
 pub use chain::{AccountId, AccountIdError, ChainCheck, ChainVerdicts, Verdict};
 pub use credential::{CredentialError, credential_identity, inbox_of_credential};
-pub use identifier::{Identifier, IdentifierError, MemberIdentifier, Passkey, parse_ethereum_all};
+pub use identifier::{Identifier, IdentifierError, MemberIdentifier, Passkey, normalise_all, parse_ethereum_all};
 pub use inbox::{DEFAULT_NONCE, InboxIdError, inbox_id};
 pub use installation::{InstallationKey, SignatureMismatch, verify_text};
 pub use log::{EntryError, InboxLog, InstallationDiff, LogError};

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use subrosa_types::{InboxId, InstallationId, SequenceId};
 
-use crate::{AssociationError, AssociationState, DecodeError, MemberIdentifier, VerifiedUpdate, VerifyError};
+use crate::{
+    AssociationError, AssociationState, DecodeError, MemberIdentifier, SignatureKind, VerifiedSignature,
+    VerifiedUpdate, VerifyError,
+};
 
 /// Why an entry of a log is bad.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -222,6 +225,15 @@ impl InboxLog {
         self.state_after(last)
     }
 
+    /// How the creation of the inbox was signed, so that an application can tell contract wallets apart
+    /// (identity §9.6); `None` as long as the log has no usable first entry.
+    #[must_use]
+    pub fn creation_kind(&self) -> Option<SignatureKind> {
+        let (_, first) = self.entries.first()?;
+        // An inbox begins with its creation: nothing else can be applied to an empty log.
+        first.as_ref()?.signatures().next().map(VerifiedSignature::kind)
+    }
+
     /// Installations that came and went after `from`, up to `to` (identity §9.4). [`SequenceId::START`] as `from`
     /// means everything. If the log has nothing after `from` and up to `to`, the answer is an empty difference even
     /// when `to` is not in the log: so does everybody else.
@@ -313,7 +325,9 @@ mod tests {
         let nothing = nothing.verify(&ChainVerdicts::none()).unwrap();
 
         let mut log = InboxLog::new(inbox);
+        assert_eq!(log.creation_kind(), None);
         log.push(SequenceId(1), &first).unwrap();
+        assert_eq!(log.creation_kind(), Some(SignatureKind::Erc191));
         for sequence in 2..=1_000 {
             log.push(SequenceId(sequence), &nothing).unwrap();
         }

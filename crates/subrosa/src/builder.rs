@@ -41,7 +41,15 @@ pub struct ClientBuilder {
     identifier: Option<Identifier>,
     inbox: Option<InboxId>,
     nonce: u64,
+    known: Known,
     workers: bool,
+}
+
+/// What to do when the identifier has an inbox already.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Known {
+    Join,
+    LeaveBehind,
 }
 
 /// What opening gives.
@@ -66,6 +74,7 @@ impl ClientBuilder {
             identifier: None,
             inbox: None,
             nonce: DEFAULT_NONCE,
+            known: Known::Join,
             workers: true,
         }
     }
@@ -85,6 +94,14 @@ impl ClientBuilder {
     /// The number that names the inbox, if the identifier has none yet (identity §2.4). 1 by default.
     pub const fn nonce(mut self, nonce: u64) -> Self {
         self.nonce = nonce;
+        self
+    }
+
+    /// Makes a second inbox of the identifier with this nonce, even if it has an inbox already, and without asking for
+    /// that: when the log of the old one is full. From then on the identifier is found in the new one (identity §2.4).
+    pub const fn new_inbox(mut self, nonce: u64) -> Self {
+        self.nonce = nonce;
+        self.known = Known::LeaveBehind;
         self
     }
 
@@ -125,9 +142,7 @@ impl ClientBuilder {
             workers: self.workers,
         };
         if let Some(stored) = parts.store.identity()? {
-            if let Some(asked) = self.inbox.filter(|asked| *asked != stored.inbox) {
-                return Err(OpenError::InboxIdMismatch { asked, found: stored.inbox });
-            }
+            check_asked(self.inbox, stored.inbox)?;
             match registration::resume(&parts, &stored).await {
                 Ok(()) => return Ok(Opening::Ready(parts.client(stored))),
                 // The node will never take what was prepared: it was dropped, and we begin anew.
@@ -137,8 +152,11 @@ impl ClientBuilder {
                 Err(error) => return Err(error.into()),
             }
         }
-        let identifier = self.identifier.ok_or(OpenError::NoIdentity)?;
-        let registration = new_identity(parts, identifier, self.inbox, self.nonce).await?;
+        let identifier = self.identifier.ok_or(OpenError::NoIdentity)?.normalised()?;
+        let registration = match self.known {
+            Known::Join => new_identity(parts, identifier, self.inbox, self.nonce).await?,
+            Known::LeaveBehind => new_inbox(parts, identifier, self.inbox, self.nonce).await?,
+        };
         Ok(Opening::New(registration))
     }
 
@@ -170,9 +188,7 @@ async fn new_identity(
         Some(inbox) => inbox,
         None => inbox_id(&identifier, nonce)?,
     };
-    if let Some(asked) = asked.filter(|asked| *asked != inbox) {
-        return Err(OpenError::InboxIdMismatch { asked, found: inbox });
-    }
+    check_asked(asked, inbox)?;
     let key = InstallationKey::from_seed(parts.random.array()?);
     if known.is_none() {
         return Ok(Registration::create(parts, inbox, identifier, nonce, key)?);
@@ -186,6 +202,29 @@ async fn new_identity(
         return Err(OpenError::TooManyInstallations { inbox, count });
     }
     Ok(Registration::join(parts, inbox, identifier, key)?)
+}
+
+/// A new inbox, whatever inbox the identifier has (identity §2.4).
+async fn new_inbox(
+    parts: Parts,
+    identifier: Identifier,
+    asked: Option<InboxId>,
+    nonce: u64,
+) -> Result<Registration, OpenError> {
+    let inbox = inbox_id(&identifier, nonce)?;
+    check_asked(asked, inbox)?;
+    if parts.identities.refresh(&[inbox]).await?.log(&inbox).is_some() {
+        return Err(OpenError::InboxExists { inbox });
+    }
+    let key = InstallationKey::from_seed(parts.random.array()?);
+    Ok(Registration::create(parts, inbox, identifier, nonce, key)?)
+}
+
+fn check_asked(asked: Option<InboxId>, found: InboxId) -> Result<(), OpenError> {
+    match asked.filter(|asked| *asked != found) {
+        Some(asked) => Err(OpenError::InboxIdMismatch { asked, found }),
+        None => Ok(()),
+    }
 }
 
 impl fmt::Debug for ClientBuilder {

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use subrosa_identity::{AssociationState, Identifier, InboxLog};
+use subrosa_group::{Directory, KeyPackageStatus};
+use subrosa_identity::{AssociationState, Identifier, SignatureKind, normalise_all};
 use subrosa_store::{Encryption, Location};
 use subrosa_transport::Network;
 use subrosa_types::{InboxId, InstallationId};
@@ -12,6 +13,7 @@ use crate::{
     conversations::Conversations,
     error::{LookupError, RegisterError},
     identity_change::IdentityChange,
+    inboxes,
     inner::Inner,
 };
 
@@ -57,33 +59,30 @@ impl Client {
         Conversations { inner: Arc::clone(&self.inner) }
     }
 
-    /// Which of these identifiers belong to an inbox now, so that they can be written to (client §1.2).
+    /// Which of these identifiers belong to an inbox now, so that they can be written to (client §1.2). Keys are the
+    /// identifiers as the network knows them.
     ///
     /// # Errors
-    /// [`LookupError::Unavailable`].
+    /// [`LookupError::Identifier`] for what is no identifier, [`LookupError::Unavailable`].
     pub async fn can_message(&self, identifiers: &[Identifier]) -> Result<BTreeMap<Identifier, bool>, LookupError> {
         Ok(self.inbox_ids(identifiers).await?.into_iter().map(|(id, inbox)| (id, inbox.is_some())).collect())
     }
 
-    /// The inbox each identifier belongs to now, if any.
+    /// The inbox each identifier belongs to now, if any. Keys are the identifiers as the network knows them.
     ///
     /// # Errors
-    /// [`LookupError::Unavailable`].
+    /// [`LookupError::Identifier`] for what is no identifier, [`LookupError::Unavailable`].
     pub async fn inbox_ids(
         &self,
         identifiers: &[Identifier],
     ) -> Result<BTreeMap<Identifier, Option<InboxId>>, LookupError> {
-        if identifiers.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let inboxes = self.inner.network.inbox_ids(identifiers).await?;
-        Ok(identifiers.iter().cloned().zip(inboxes).collect())
+        inboxes::ids(&*self.inner.network, identifiers).await
     }
 
     /// The inbox an identifier belongs to now, if any.
     ///
     /// # Errors
-    /// [`LookupError::Unavailable`].
+    /// [`LookupError::Identifier`] for what is no identifier, [`LookupError::Unavailable`].
     pub async fn inbox_id_of(&self, identifier: &Identifier) -> Result<Option<InboxId>, LookupError> {
         Ok(self.inbox_ids(std::slice::from_ref(identifier)).await?.into_values().next().flatten())
     }
@@ -93,7 +92,7 @@ impl Client {
     /// # Errors
     /// [`LookupError`].
     pub async fn inbox_state(&self) -> Result<AssociationState, LookupError> {
-        self.known_state(self.inbox_id()).await
+        inboxes::state(self.inbox_id(), &self.known(&[self.inbox_id()]).await?)
     }
 
     /// The same, after asking the network for what is new.
@@ -102,8 +101,15 @@ impl Client {
     /// [`LookupError`].
     pub async fn fresh_inbox_state(&self) -> Result<AssociationState, LookupError> {
         let inbox = self.inbox_id();
-        let states = self.fresh_inbox_states(&[inbox]).await?;
-        states.into_values().next().ok_or(LookupError::UnknownInbox(inbox))
+        inboxes::state(inbox, &self.inner.identities.refresh(&[inbox]).await?)
+    }
+
+    /// The states of any inboxes, as known here; the network is asked about those of which nothing is known.
+    ///
+    /// # Errors
+    /// [`LookupError`]; one inbox that cannot be read fails the call.
+    pub async fn inbox_states(&self, inboxes: &[InboxId]) -> Result<BTreeMap<InboxId, AssociationState>, LookupError> {
+        inboxes::states(inboxes, &self.known(inboxes).await?)
     }
 
     /// The states of any inboxes, after asking the network for what is new (identity §9.5).
@@ -114,18 +120,47 @@ impl Client {
         &self,
         inboxes: &[InboxId],
     ) -> Result<BTreeMap<InboxId, AssociationState>, LookupError> {
-        let logs = self.inner.identities.refresh(inboxes).await?;
-        inboxes.iter().map(|inbox| Ok((*inbox, state_of(*inbox, logs.log(inbox))?))).collect()
+        inboxes::states(inboxes, &self.inner.identities.refresh(inboxes).await?)
     }
 
-    /// How many updates the log of our inbox has, as known here. Nodes take no more than 256 (client §14).
+    /// How many updates the log of our inbox has, as known here. Nodes take no more than
+    /// [`MAX_IDENTITY_UPDATES`](crate::MAX_IDENTITY_UPDATES): warn in time (identity §11.5).
     ///
     /// # Errors
     /// [`LookupError`].
     pub async fn identity_updates(&self) -> Result<usize, LookupError> {
         let inbox = self.inbox_id();
-        let logs = self.inner.identities.directory(&[inbox]).await?;
-        Ok(logs.log(&inbox).map_or(0, |log| log.len()))
+        Ok(counts(&[inbox], &self.inner.identities.directory(&[inbox]).await?).into_values().sum())
+    }
+
+    /// How many updates the logs of any inboxes have, after asking the network for what is new; 0 for an inbox
+    /// without a log.
+    ///
+    /// # Errors
+    /// [`LookupError::Unavailable`].
+    pub async fn fresh_identity_updates(&self, inboxes: &[InboxId]) -> Result<BTreeMap<InboxId, usize>, LookupError> {
+        Ok(counts(inboxes, &self.inner.identities.refresh(inboxes).await?))
+    }
+
+    /// How the creation of an inbox was signed, so that contract wallets can be told apart (identity §9.6). The
+    /// network is asked if nothing is known of the inbox here.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub async fn creation_kind(&self, inbox: InboxId) -> Result<SignatureKind, LookupError> {
+        inboxes::creation_kind(inbox, &self.known(&[inbox]).await?)
+    }
+
+    /// Whether these installations of an inbox can be added to groups (identity §10.2).
+    ///
+    /// # Errors
+    /// [`LookupError::Unavailable`].
+    pub async fn key_package_statuses(
+        &self,
+        inbox: InboxId,
+        installations: &[InstallationId],
+    ) -> Result<BTreeMap<InstallationId, KeyPackageStatus>, LookupError> {
+        inboxes::key_package_statuses(&*self.inner.network, inbox, installations, self.inner.now()).await
     }
 
     /// Signs a text with the installation key, under the context for public texts (identity §5.3).
@@ -144,7 +179,8 @@ impl Client {
         identifier: Identifier,
         reassign: Reassign,
     ) -> Result<IdentityChange, RegisterError> {
-        let known = self.inner.network.inbox_ids(std::slice::from_ref(&identifier)).await?.into_iter().next().flatten();
+        let identifier = identifier.normalised().map_err(LookupError::from)?;
+        let known = self.inbox_id_of(&identifier).await?;
         if let (Some(inbox), Reassign::Refuse) = (known, reassign) {
             return Err(RegisterError::AlreadyAssociated { inbox });
         }
@@ -157,7 +193,8 @@ impl Client {
     /// # Errors
     /// [`RegisterError`] if the state of the inbox cannot be read.
     pub async fn remove_identifiers(&self, identifiers: &[Identifier]) -> Result<IdentityChange, RegisterError> {
-        let recovery = self.known_state(self.inbox_id()).await?.recovery_identifier().clone();
+        let identifiers = normalise_all(identifiers).map_err(LookupError::from)?;
+        let recovery = self.inbox_state().await?.recovery_identifier().clone();
         IdentityChange::new(&self.inner, |request| {
             identifiers.iter().fold(request, |request, gone| request.revoke(gone, recovery.clone()))
         })
@@ -171,7 +208,7 @@ impl Client {
         &self,
         installations: &[InstallationId],
     ) -> Result<IdentityChange, RegisterError> {
-        let recovery = self.known_state(self.inbox_id()).await?.recovery_identifier().clone();
+        let recovery = self.inbox_state().await?.recovery_identifier().clone();
         IdentityChange::new(&self.inner, |request| {
             installations.iter().fold(request, |request, gone| request.revoke(gone, recovery.clone()))
         })
@@ -196,7 +233,8 @@ impl Client {
     /// # Errors
     /// [`RegisterError`] if the state of the inbox cannot be read.
     pub async fn change_recovery(&self, to: Identifier) -> Result<IdentityChange, RegisterError> {
-        let recovery = self.known_state(self.inbox_id()).await?.recovery_identifier().clone();
+        let to = to.normalised().map_err(LookupError::from)?;
+        let recovery = self.inbox_state().await?.recovery_identifier().clone();
         IdentityChange::new(&self.inner, |request| request.change_recovery(to, recovery))
     }
 
@@ -218,20 +256,19 @@ impl Client {
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
     }
 
-    async fn known_state(&self, inbox: InboxId) -> Result<AssociationState, LookupError> {
-        let logs = self.inner.identities.directory(&[inbox]).await?;
-        match logs.log(&inbox) {
-            Some(log) => state_of(inbox, Some(log)),
-            None => {
-                let logs = self.inner.identities.refresh(&[inbox]).await?;
-                state_of(inbox, logs.log(&inbox))
-            }
+    /// What is known here; the network is asked about inboxes of which nothing is.
+    async fn known(&self, inboxes: &[InboxId]) -> Result<Directory, LookupError> {
+        let mut logs = self.inner.identities.directory(inboxes).await?;
+        let missing: Vec<InboxId> = inboxes.iter().copied().filter(|inbox| logs.log(inbox).is_none()).collect();
+        if !missing.is_empty() {
+            logs.extend(self.inner.identities.refresh(&missing).await?);
         }
+        Ok(logs)
     }
 }
 
-fn state_of(inbox: InboxId, log: Option<&Arc<InboxLog>>) -> Result<AssociationState, LookupError> {
-    Ok(log.ok_or(LookupError::UnknownInbox(inbox))?.latest()?)
+fn counts(inboxes: &[InboxId], logs: &Directory) -> BTreeMap<InboxId, usize> {
+    inboxes.iter().map(|inbox| (*inbox, logs.log(inbox).map_or(0, |log| log.len()))).collect()
 }
 
 impl fmt::Debug for Client {

@@ -1,6 +1,6 @@
 //! What can fail, one type for each family of operations, sorted by who has to act.
 
-use subrosa_identity::{AssociationError, DecodeError, LogError, SignatureRequestError, VerifyError};
+use subrosa_identity::{AssociationError, DecodeError, IdentifierError, LogError, SignatureRequestError, VerifyError};
 use subrosa_intent::IntentError;
 use subrosa_store::StoreError;
 use subrosa_sync::MachineError;
@@ -67,9 +67,18 @@ pub enum OpenError {
         /// How many it has.
         count: usize,
     },
+    /// What was given is no identifier.
+    #[error("not an identifier")]
+    NotAnIdentifier(#[from] IdentifierError),
     /// The identifier cannot name an inbox.
     #[error("the identifier cannot name an inbox")]
     Identifier(#[from] subrosa_identity::InboxIdError),
+    /// A new inbox was asked for, and there is one of this identifier and nonce already: choose another nonce.
+    #[error("inbox {inbox:?} exists already")]
+    InboxExists {
+        /// The inbox.
+        inbox: InboxId,
+    },
 
     // The environment has to change.
     /// The database could not be opened.
@@ -103,7 +112,9 @@ impl OpenError {
             Self::InboxIdMismatch { .. }
             | Self::NoIdentity
             | Self::TooManyInstallations { .. }
+            | Self::NotAnIdentifier(_)
             | Self::Identifier(_)
+            | Self::InboxExists { .. }
             | Self::Log(_) => false,
         }
     }
@@ -132,6 +143,9 @@ pub enum RegisterError {
     /// A signature does not verify.
     #[error("a signature does not verify")]
     Signature(#[from] VerifyError),
+    /// What was given is no identifier.
+    #[error("not an identifier")]
+    Identifier(#[from] IdentifierError),
     /// The identifier belongs to an inbox already, and may not leave it (client §1.2).
     #[error("the identifier belongs to inbox {inbox:?}")]
     AlreadyAssociated {
@@ -177,7 +191,8 @@ impl RegisterError {
             Self::NotShown => true,
             Self::Signature(error) => error.is_retryable(),
             Self::Request(error) => error.is_retryable(),
-            Self::AlreadyAssociated { .. }
+            Self::Identifier(_)
+            | Self::AlreadyAssociated { .. }
             | Self::UnknownInbox(_)
             | Self::Refused(_)
             | Self::KeyPackage(_)
@@ -203,6 +218,7 @@ impl From<NetworkError> for RegisterError {
 impl From<LookupError> for RegisterError {
     fn from(error: LookupError) -> Self {
         match error {
+            LookupError::Identifier(error) => Self::Identifier(error),
             LookupError::Unavailable(error) => Self::Unavailable(error),
             LookupError::UnknownInbox(inbox) => Self::UnknownInbox(inbox),
             LookupError::Log(error) => Self::Log(error),
@@ -214,6 +230,9 @@ impl From<LookupError> for RegisterError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LookupError {
+    /// What was given is no identifier.
+    #[error("not an identifier")]
+    Identifier(#[from] IdentifierError),
     /// Something did not answer.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -101,16 +101,9 @@ impl Identities {
 
     /// Asks for what comes after the end of each log, stores it, and replays it.
     async fn fetch(&self, inboxes: Vec<InboxId>, known: Logs) -> Result<Logs, Unavailable> {
-        let asked: Vec<(InboxId, SequenceId)> = inboxes
-            .iter()
-            .map(|inbox| (*inbox, known.get(inbox).map_or(SequenceId::START, |log| log.last_sequence())))
-            .collect();
-        let answers: Vec<Vec<LoggedUpdate>> = stream::iter(asked.chunks(INBOXES_PER_REQUEST).map(<[_]>::to_vec))
-            .map(|chunk| self.fetch_some(chunk))
-            .buffer_unordered(REQUESTS)
-            .try_collect()
-            .await?;
-        let updates: Vec<LoggedUpdate> = answers.into_iter().flatten().collect();
+        let end = |inbox: &InboxId| known.get(inbox).map_or(SequenceId::START, |log| log.last_sequence());
+        let asked = inboxes.iter().map(|inbox| (*inbox, end(inbox))).collect();
+        let updates = fetch(&*self.network, asked).await?;
         if updates.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -121,50 +114,84 @@ impl Identities {
         self.replay(changed, known, Chains::Ask).await?.fully()
     }
 
-    async fn fetch_some(&self, asked: Vec<(InboxId, SequenceId)>) -> Result<Vec<LoggedUpdate>, Unavailable> {
-        let answers = self.network.identity_updates(&asked).await?;
-        let entries = asked.iter().zip(answers).flat_map(|((inbox, _), entries)| {
-            entries.into_iter().map(|entry| LoggedUpdate {
-                inbox: *inbox,
-                sequence: entry.sequence,
-                server_time: entry.server_time,
-                payload: entry.bytes,
-            })
-        });
-        Ok(entries.collect())
-    }
-
-    /// Extends the known logs of these inboxes by what is stored after them, on all cores.
+    /// Extends the known logs of these inboxes by what is stored after them.
     async fn replay(&self, inboxes: Vec<InboxId>, known: Logs, chains: Chains) -> Result<Replayed, Unavailable> {
         let stored = self.store.run(move |store| store.identity_logs(&inboxes)).await?;
-        let jobs = stored.into_iter().map(|(inbox, entries)| Job::new(inbox, known.get(&inbox).cloned(), entries));
-        let mut jobs = run(jobs.filter(|job| !job.rest.is_empty()).collect(), ChainVerdicts::none()).await?;
-        let mut silent = None;
-        if chains == Chains::Ask && jobs.iter().any(|job| !job.checks.is_empty()) {
-            let verdicts;
-            (verdicts, silent) = self.ask_chains(&jobs).await?;
-            jobs = run(jobs, verdicts).await?;
-        }
-        let mut logs = BTreeMap::new();
-        let mut stuck = None;
-        for job in jobs {
-            if !job.checks.is_empty() {
-                let message = silent.clone().unwrap_or_default();
-                stuck = stuck.or(Some(Unavailable::Chain { inbox: job.inbox, message }));
-            }
-            logs.insert(job.inbox, job.log);
-        }
-        self.cache().insert_all(&logs);
-        Ok(Replayed { logs, stuck })
+        let replayed = extend(&*self.network, stored, &known, chains).await?;
+        self.cache().insert_all(&replayed.logs);
+        Ok(replayed)
     }
+}
 
-    /// Verdicts about the contract wallets of these jobs, and the first reason why there is none.
-    async fn ask_chains(&self, jobs: &[Job]) -> Result<(ChainVerdicts, Option<NodeMessage>), Unavailable> {
-        let mut checks: Vec<ChainCheck> = jobs.iter().flat_map(|job| job.checks.iter().cloned()).collect();
-        checks.sort_unstable();
-        checks.dedup();
-        ask(&*self.network, checks).await
+/// The logs as the network has them; nothing is kept (identity §9.5). An inbox without a log is missing.
+pub(crate) async fn fetch_once(network: &dyn Network, inboxes: &[InboxId]) -> Result<Directory, Unavailable> {
+    let asked = inboxes.iter().map(|inbox| (*inbox, SequenceId::START)).collect();
+    let mut entries: Entries = HashMap::new();
+    for LoggedUpdate { inbox, sequence, payload, .. } in fetch(network, asked).await? {
+        entries.entry(inbox).or_default().push((sequence, payload));
     }
+    Ok(directory_of(extend(network, entries, &BTreeMap::new(), Chains::Ask).await?.fully()?))
+}
+
+/// Asks for what comes after a position of each log.
+async fn fetch(network: &dyn Network, asked: Vec<(InboxId, SequenceId)>) -> Result<Vec<LoggedUpdate>, Unavailable> {
+    let answers: Vec<Vec<LoggedUpdate>> = stream::iter(asked.chunks(INBOXES_PER_REQUEST).map(<[_]>::to_vec))
+        .map(|chunk| fetch_some(network, chunk))
+        .buffer_unordered(REQUESTS)
+        .try_collect()
+        .await?;
+    Ok(answers.into_iter().flatten().collect())
+}
+
+async fn fetch_some(
+    network: &dyn Network,
+    asked: Vec<(InboxId, SequenceId)>,
+) -> Result<Vec<LoggedUpdate>, Unavailable> {
+    let answers = network.identity_updates(&asked).await?;
+    let entries = asked.iter().zip(answers).flat_map(|((inbox, _), entries)| {
+        entries.into_iter().map(|entry| LoggedUpdate {
+            inbox: *inbox,
+            sequence: entry.sequence,
+            server_time: entry.server_time,
+            payload: entry.bytes,
+        })
+    });
+    Ok(entries.collect())
+}
+
+/// Extends known logs by the entries that come after them, on all cores.
+async fn extend(
+    network: &dyn Network,
+    entries: Entries,
+    known: &Logs,
+    chains: Chains,
+) -> Result<Replayed, Unavailable> {
+    let jobs = entries.into_iter().map(|(inbox, entries)| Job::new(inbox, known.get(&inbox).cloned(), entries));
+    let mut jobs = run(jobs.filter(|job| !job.rest.is_empty()).collect(), ChainVerdicts::none()).await?;
+    let mut silent = None;
+    if chains == Chains::Ask && jobs.iter().any(|job| !job.checks.is_empty()) {
+        let verdicts;
+        (verdicts, silent) = ask_chains(network, &jobs).await?;
+        jobs = run(jobs, verdicts).await?;
+    }
+    let mut logs = BTreeMap::new();
+    let mut stuck = None;
+    for job in jobs {
+        if !job.checks.is_empty() {
+            let message = silent.clone().unwrap_or_default();
+            stuck = stuck.or(Some(Unavailable::Chain { inbox: job.inbox, message }));
+        }
+        logs.insert(job.inbox, job.log);
+    }
+    Ok(Replayed { logs, stuck })
+}
+
+/// Verdicts about the contract wallets of these jobs, and the first reason why there is none.
+async fn ask_chains(network: &dyn Network, jobs: &[Job]) -> Result<(ChainVerdicts, Option<NodeMessage>), Unavailable> {
+    let mut checks: Vec<ChainCheck> = jobs.iter().flat_map(|job| job.checks.iter().cloned()).collect();
+    checks.sort_unstable();
+    checks.dedup();
+    ask(network, checks).await
 }
 
 /// Asks the node what chains say about these signatures (identity §12.2). An answer with an error is none.
@@ -186,6 +213,9 @@ pub(crate) async fn ask(
 }
 
 type Logs = BTreeMap<InboxId, Arc<InboxLog>>;
+
+/// Entries of logs, each log ascending.
+type Entries = HashMap<InboxId, Vec<(SequenceId, Vec<u8>)>>;
 
 /// Whether chains may be asked now.
 #[derive(Clone, Copy, Eq, PartialEq)]

@@ -1,19 +1,40 @@
-//! Changes of our own inbox (identity §7).
+//! Changes of an inbox (identity §7).
 
 use std::{fmt, sync::Arc};
 
 use subrosa_identity::{
-    ChainVerdicts, MemberIdentifier, SignatureRequest, SignatureRequestBuilder, UnverifiedSignature,
+    AssociationState, ChainVerdicts, Identifier, MemberIdentifier, SignatureRequest, SignatureRequestBuilder,
+    UnverifiedSignature,
 };
+use subrosa_transport::Network;
+use subrosa_types::{InboxId, InstallationId, UnixNanos};
 
 use crate::{error::RegisterError, inner::Inner, registration};
 
-/// A change of the inbox that waits for signatures. Nothing happens before [`IdentityChange::apply`].
+/// A change of an inbox that waits for signatures. Nothing happens before [`IdentityChange::apply`].
 #[must_use]
 pub struct IdentityChange {
-    inner: Arc<Inner>,
+    author: Author,
+    inbox: InboxId,
     request: SignatureRequest,
     verdicts: ChainVerdicts,
+}
+
+/// Who makes a change.
+enum Author {
+    /// A client, of its own inbox.
+    Client(Arc<Inner>),
+    /// Somebody without a client.
+    Nobody(Arc<dyn Network>),
+}
+
+impl Author {
+    fn network(&self) -> &dyn Network {
+        match self {
+            Self::Client(inner) => &*inner.network,
+            Self::Nobody(network) => &**network,
+        }
+    }
 }
 
 impl IdentityChange {
@@ -22,11 +43,31 @@ impl IdentityChange {
         inner: &Arc<Inner>,
         actions: impl FnOnce(SignatureRequestBuilder) -> SignatureRequestBuilder,
     ) -> Result<Self, RegisterError> {
-        let mut request = actions(SignatureRequest::builder(inner.me.inbox, inner.now())).request();
+        let inbox = inner.me.inbox;
+        let mut request = actions(SignatureRequest::builder(inbox, inner.now())).request();
         if request.missing_signers().contains(&inner.me.key.id().into()) {
             request.sign_with_installation(&inner.me.key)?;
         }
-        Ok(Self { inner: Arc::clone(inner), request, verdicts: ChainVerdicts::none() })
+        Ok(Self { author: Author::Client(Arc::clone(inner)), inbox, request, verdicts: ChainVerdicts::none() })
+    }
+
+    /// Removes installations without a client, on the caller's word about the inbox (identity §7).
+    pub(crate) fn revoke(
+        network: Arc<dyn Network>,
+        inbox: InboxId,
+        recovery: &Identifier,
+        installations: &[InstallationId],
+        now: UnixNanos,
+    ) -> Self {
+        let request = SignatureRequest::builder(inbox, now);
+        let request = installations.iter().fold(request, |request, gone| request.revoke(gone, recovery.clone()));
+        Self { author: Author::Nobody(network), inbox, request: request.request(), verdicts: ChainVerdicts::none() }
+    }
+
+    /// The inbox that changes.
+    #[must_use]
+    pub const fn inbox_id(&self) -> InboxId {
+        self.inbox
     }
 
     /// The text to sign (identity §4).
@@ -54,29 +95,32 @@ impl IdentityChange {
     /// # Errors
     /// [`RegisterError`], and nothing was added.
     pub async fn add_signature(&mut self, signature: UnverifiedSignature) -> Result<(), RegisterError> {
-        let Self { inner, request, verdicts } = self;
-        registration::add_signature(&*inner.network, inner.me.inbox, request, verdicts, signature).await
+        let Self { author, inbox, request, verdicts } = self;
+        registration::add_signature(author.network(), *inbox, request, verdicts, signature).await
     }
 
-    /// Publishes the change, and reads it back.
+    /// Publishes the change. A client tries it first on what the network has, and reads it back.
     ///
     /// # Errors
     /// [`RegisterError`]. When the network failed, the change may have happened.
     pub async fn apply(self) -> Result<(), RegisterError> {
-        let Self { inner, request, verdicts } = self;
+        let Self { author, inbox, request, verdicts } = self;
         let update = request.build()?;
         let verified = update.verify(&verdicts)?;
-        // A dry run on what the network has now: the node would refuse the same, with less to say about it.
-        let inbox = inner.me.inbox;
-        let known = inner.identities.refresh(&[inbox]).await?;
-        let state = known.log(&inbox).map(|log| log.latest()).transpose()?;
-        subrosa_identity::AssociationState::apply(state.as_ref(), &verified)?;
-        inner
-            .network
+        if let Author::Client(inner) = &author {
+            // The node would refuse the same, with less to say about it.
+            let known = inner.identities.refresh(&[inbox]).await?;
+            let state = known.log(&inbox).map(|log| log.latest()).transpose()?;
+            AssociationState::apply(state.as_ref(), &verified)?;
+        }
+        author
+            .network()
             .publish_identity_update(update)
             .await
             .map_err(|error| if error.is_refusal() { RegisterError::Refused(error) } else { error.into() })?;
-        inner.identities.refresh(&[inbox]).await?;
+        if let Author::Client(inner) = &author {
+            inner.identities.refresh(&[inbox]).await?;
+        }
         Ok(())
     }
 }

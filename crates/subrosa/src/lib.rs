@@ -6,6 +6,8 @@
 //!
 //! - [`Client::builder`], [`ClientBuilder`], [`Registration`]: opening a client (identity §11)
 //! - [`Client`]: the inbox and its identifiers (client §1)
+//! - [`IdentityChange`]: a change of an inbox that waits for signatures (identity §7)
+//! - [`Inboxes`]: questions about inboxes, and revoking installations, without a client (identity §9.5)
 //! - [`Conversations`]: making, finding and syncing conversations (client §2)
 //! - [`Conversation`]: one group or direct message (client §3, §4)
 //! - [`MessageStream`], [`ConversationStream`]: what happens, as it happens (client §12)
@@ -20,6 +22,7 @@ mod error;
 mod groups;
 mod identities;
 mod identity_change;
+mod inboxes;
 mod inner;
 mod push;
 mod registration;
@@ -37,13 +40,16 @@ pub use conversation::{Conversation, DebugInfo, Member, MessageFilter, Permissio
 pub use conversations::{Conversations, ListOptions, ListOrder, SyncSummary};
 pub use error::{ChangeError, LookupError, OpenError, RegisterError, SyncError, Unavailable};
 pub use identity_change::IdentityChange;
+pub use inboxes::Inboxes;
 pub use push::HmacKeys;
 pub use registration::Registration;
 pub use streams::{ConversationStream, MessageStream, StreamOptions};
 pub use subrosa_content as content;
-pub use subrosa_group::{Randomness, context::PolicySet};
+pub use subrosa_envelope::limits::IDENTITY_UPDATES_PER_INBOX as MAX_IDENTITY_UPDATES;
+pub use subrosa_group::{KeyPackageError, KeyPackageStatus, Lifetime, Randomness, context::PolicySet};
 pub use subrosa_identity::{
-    AssociationState, Identifier, IdentifierError, UnverifiedSignature, WalletKey, verify_text,
+    AssociationState, Identifier, IdentifierError, Member as InboxMember, MemberIdentifier, PasskeySignature,
+    SignatureKind, UnverifiedSignature, WalletKey, verify_text,
 };
 pub use subrosa_store::{DatabaseKey, Encryption, Location, MessageOrder};
 pub use subrosa_sync::{
