@@ -67,11 +67,18 @@ class Ours {
   }
 }
 
+const fresh = () => `ours-${randomBytes(6).toString('hex')}`;
+const place = (db) => ({ node: nodeUrl, path: path.join(dbDir, `${db}.db3`), db_key: '07'.repeat(32) });
+
 /** A client of ours, registered: its own wallet and database unless others are given. */
-export async function ours({ w = wallet(), db = `ours-${randomBytes(6).toString('hex')}` } = {}) {
+export async function ours({ w = wallet(), db = fresh() } = {}) {
   const client = new Ours();
-  const made = await client.call('create', {
-    node: nodeUrl, wallet_key: w.privateKey.slice(2), path: path.join(dbDir, `${db}.db3`), db_key: '07'.repeat(32),
-  });
+  const made = await client.call('create', { ...place(db), wallet_key: w.privateKey.slice(2) });
   return Object.assign(client, made, { w, db });
+}
+
+/** A client of ours that waits for the signature of this identifier; `unsigned` says what to sign. */
+export async function unregistered(name, db = fresh()) {
+  const client = new Ours();
+  return Object.assign(client, { unsigned: await client.call('create', { ...place(db), name }), db });
 }

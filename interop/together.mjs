@@ -1,8 +1,11 @@
 // Drives the official client and ours in the same conversations, and compares what both see after each scenario.
 //   node together.mjs [--list] [name ...]
 import { isDeepStrictEqual } from 'node:util';
-import { scenario, run, client, clients, wallet, find, texts, members, epochAuthenticator, until, rejects, ok, eq, sleep, Failed } from './lib.mjs';
-import { ours } from './ours.mjs';
+import {
+  xmtp, scenario, run, client, clients, wallet, ident, sign, passkey, backend, nodeUrl, hex, find, texts, members, epochAuthenticator, until, rejects,
+  ok, eq, sleep, Failed,
+} from './lib.mjs';
+import { ours, unregistered } from './ours.mjs';
 
 // ------------------------------------------------------------------ what a side sees
 const texting = (all) => all.filter((m) => m.content.type === 'Text');
@@ -325,6 +328,199 @@ scenario('official_second_installation', async () => {
   eq([(await read(o, group)).at(-1), (await texts(g1)).at(-1)], ['from the second', 'from the second'], 'and is heard');
   await agree(group, [a1], [o]);
   await agree(group, [a1, a2], [o], { messages: 'left out' });
+});
+
+// ------------------------------------------------------------------ inboxes
+const kinds = ['ethereum', 'passkey'];
+const named = ({ identifier, identifierKind }) => ({ identifier, kind: kinds[identifierKind] });
+const byName = (x, y) => (JSON.stringify(x) < JSON.stringify(y) ? -1 : 1);
+const address = (w) => w.address.toLowerCase();
+
+/** What the official client says of an inbox, fresh from the network, with everything that its bindings show. */
+async function inboxByOfficial(c, inbox) {
+  const [state] = await c.fetchInboxStatesByInboxIds([inbox], true);
+  const updates = await c.fetchInboxUpdatesCount([inbox], true);
+  return {
+    inbox: state.inboxId,
+    recovery: named(state.recoveryIdentifier),
+    identifiers: state.identifiers.map(named).sort(byName),
+    installations: state.installations.map((i) => ({ id: i.id, bytes: hex(i.bytes), client_timestamp_ns: i.clientTimestampNs === undefined ? null : String(i.clientTimestampNs) })).sort(byName),
+    updates: updates[inbox],
+  };
+}
+/** The same as our client sees it; and what the bindings do not show must fit. */
+async function inboxByOurs(o, inbox) {
+  const state = await o.call('inbox_state', { inbox });
+  const of = (kind) => state.members.filter((m) => (m.member.kind === 'installation') === (kind === 'installation'));
+  for (const m of state.members) {
+    eq(m.added_by === null, m.client_timestamp_ns === null, 'only the identifier that created the inbox was added by nobody');
+    eq(m.added_on_chain_id, null, 'no contract wallet here');
+  }
+  eq(state.members.filter((m) => m.added_by === null).length <= 1, true, 'at most one creator');
+  return {
+    inbox: state.inbox,
+    recovery: state.recovery,
+    identifiers: of('account').map((m) => m.member).sort(byName),
+    installations: of('installation').map((m) => ({ id: m.member.identifier, bytes: m.member.identifier, client_timestamp_ns: m.client_timestamp_ns })).sort(byName),
+    updates: state.updates,
+  };
+}
+/** Both sides see the same of an inbox, field by field; answers it. */
+async function sameInbox(c, o, inbox, what) {
+  const [official, mine] = [await inboxByOfficial(c, inbox), await inboxByOurs(o, inbox)];
+  for (const field of Object.keys(official)) eq(mine[field], official[field], `${what}: ${field}`);
+  return official;
+}
+
+/** Signs what our driver wants signed, with these accounts, and publishes it. */
+async function signed(o, { text, missing }, ...signers) {
+  let left = missing;
+  for (const signer of signers) {
+    if (signer.assert) {
+      const made = signer.assert(text);
+      ({ missing: left } = await o.call('sign', { by: 'passkey', public_key: hex(made.publicKey), signature: hex(made.signature), authenticator_data: hex(made.authenticatorData), client_data_json: hex(made.clientDataJson) }));
+    } else {
+      ({ missing: left } = await o.call('sign', { by: 'ethereum', signature: (await signer.signMessage(text)).slice(2) }));
+    }
+  }
+  eq(left, [], 'nobody else has to sign');
+  return o.call('apply');
+}
+const change = async (o, what, fields, ...signers) => signed(o, await o.call('change', { what, ...fields }), ...signers);
+
+scenario('official_inbox_as_seen_by_ours', async () => {
+  const [w, w2, w3] = [wallet(), wallet(), wallet()];
+  const [a, o] = [await client(w), await ours()];
+  const same = (what) => sameInbox(a, o, a.inboxId(), what);
+  let seen = await same('registered');
+  eq([seen.updates, seen.installations.length, seen.recovery.identifier], [1, 1, address(w)], 'one update, one installation');
+
+  const add = await a.addIdentifierSignatureRequest(ident(w2));
+  await sign(add, w2, 'add');
+  await a.applySignatureRequest(add);
+  seen = await same('second account added');
+  eq(seen.identifiers.map((i) => i.identifier).sort(), [address(w), address(w2)].sort(), 'two accounts');
+
+  const remove = await a.revokeIdentifierSignatureRequest(ident(w2));
+  await sign(remove, w, 'remove');
+  await a.applySignatureRequest(remove);
+  eq((await same('second account removed')).identifiers.length, 1, 'one account');
+
+  const recovery = await a.changeRecoveryIdentifierSignatureRequest(ident(w3));
+  await sign(recovery, w, 'recovery');
+  await a.applySignatureRequest(recovery);
+  eq((await same('recovery changed')).recovery.identifier, address(w3), 'the new recovery identifier');
+
+  const more = [];
+  for (let i = 0; i < 3; i++) more.push(await client(w));
+  eq((await same('more installations')).installations.length, 4, 'four installations');
+  const one = await a.revokeInstallationsSignatureRequest([more[0].installationIdBytes()]);
+  await sign(one, w3, 'revoke one');
+  await a.applySignatureRequest(one);
+  eq((await same('one revoked')).installations.length, 3, 'three left');
+  const rest = await a.revokeAllOtherInstallationsSignatureRequest();
+  await sign(rest, w3, 'revoke others');
+  await a.applySignatureRequest(rest);
+  seen = await same('all others revoked');
+  eq([seen.installations.map((i) => i.id), seen.updates], [[a.installationId()], 9], 'only one left, after nine updates');
+});
+
+scenario('our_inbox_as_seen_by_official', async () => {
+  const [w, w2, w3] = [wallet(), wallet(), wallet()];
+  const [o, a] = [await ours({ w }), await client()];
+  const same = (what) => sameInbox(a, o, o.inbox, what);
+  eq((await same('registered')).updates, 1, 'one update');
+  await change(o, 'add', { identifier: w2.address }, w2); // a mixed-case address, as people paste it
+  let seen = await same('second account added');
+  eq(seen.identifiers.map((i) => i.identifier).sort(), [address(w), address(w2)].sort(), 'two accounts, in lower case');
+  eq(await xmtp.getInboxIdByIdentity(await backend(), ident(w2)), o.inbox, 'the second account resolves');
+  await change(o, 'remove', { identifier: address(w2) }, w);
+  await same('second account removed');
+  eq(await xmtp.getInboxIdByIdentity(await backend(), ident(w2)), null, 'and no more');
+  await change(o, 'recovery', { identifier: address(w3) }, w);
+  eq((await same('recovery changed')).recovery.identifier, address(w3), 'the new recovery identifier');
+
+  const more = [];
+  for (let i = 0; i < 5; i++) more.push(await ours({ w }));
+  eq((await same('more installations')).installations.length, 6, 'six installations');
+  await change(o, 'revoke', { installations: [more[0].installation] }, w3);
+  eq((await same('one revoked')).installations.length, 5, 'five left');
+  await change(o, 'revoke', { installations: [more[1].installation, more[2].installation] }, w3);
+  eq((await same('several revoked')).installations.length, 3, 'three left');
+  await change(o, 'revoke_others', {}, w3);
+  eq((await same('all others revoked')).installations.map((i) => i.id), [o.installation], 'only one left');
+  eq(await o.call('change', { what: 'revoke_others' }), null, 'nothing more to revoke');
+});
+
+scenario('revocation_without_a_client', async () => {
+  const [w, w2] = [wallet(), wallet()];
+  const [o, more, a, b] = [await ours({ w }), await ours({ w }), await client(w2), await client(w2)];
+  // Ours, of the inbox of the official client; then the reverse. Neither knows the inbox.
+  const stranger = await ours();
+  await change(stranger, 'revoke_unaided', { node: nodeUrl, inbox: a.inboxId(), identifier: address(w2), installations: [b.installationId()] }, w2);
+  eq((await sameInbox(a, o, a.inboxId(), 'revoked by ours')).installations.map((i) => i.id), [a.installationId()], 'one left');
+  const request = await xmtp.revokeInstallationsSignatureRequest(await backend(), ident(w), o.inbox, [Buffer.from(more.installation, 'hex')]);
+  await sign(request, w, 'static');
+  await xmtp.applySignatureRequest(await backend(), request);
+  eq((await sameInbox(a, o, o.inbox, 'revoked by the official client')).installations.map((i) => i.id), [o.installation], 'one left');
+});
+
+scenario('passkey_accounts_both_ways', async () => {
+  const [w, w2, pk, pk2] = [wallet(), wallet(), passkey(), passkey()];
+  const [o, a] = [await ours({ w }), await client(w2)];
+  const add = await a.addIdentifierSignatureRequest(pk.id);
+  await pk.sign(add, a.inboxId(), 'add');
+  await a.applySignatureRequest(add);
+  let seen = await sameInbox(a, o, a.inboxId(), 'added by the official client');
+  ok(seen.identifiers.some((i) => i.kind === 'passkey' && i.identifier === pk.id.identifier), 'ours sees the passkey');
+  await change(o, 'add', named(pk2.id), pk2);
+  seen = await sameInbox(a, o, o.inbox, 'added by ours');
+  ok(seen.identifiers.some((i) => i.kind === 'passkey' && i.identifier === pk2.id.identifier), 'the official client sees the passkey');
+  eq(Object.values(await a.canMessage([pk2.id])), [true], 'and can write to it');
+  eq(await o.call('can_message', { names: [named(pk.id)] }), { [pk.id.identifier]: true }, 'as ours to the other');
+  // An inbox of its own, made with nothing but a passkey.
+  const pk3 = passkey();
+  const other = await unregistered(named(pk3.id));
+  const made = await signed(other, other.unsigned, pk3);
+  seen = await sameInbox(a, o, made.inbox, 'registered with a passkey');
+  eq([seen.recovery, (await o.call('inbox_state', { inbox: made.inbox })).creation_kind], [named(pk3.id), 'Passkey'], 'made by it');
+  const g = await a.conversations().createGroup([made.inbox]);
+  await g.sendText('to a passkey account');
+  eq(await read(other, g.id()), ['to a passkey account'], 'which receives');
+});
+
+scenario('can_message_both_ways', async () => {
+  const [o, a, stranger] = [await ours(), await client(), wallet()];
+  const official = await a.canMessage([ident(o.w), ident(stranger)]);
+  eq([official[address(o.w)], official[address(stranger)]], [true, false], 'as the official client sees it');
+  const mine = await o.call('can_message', { names: [a.accountIdentifier, ident(stranger)].map(named) });
+  eq(mine, { [a.accountIdentifier.identifier]: true, [address(stranger)]: false }, 'as ours sees it');
+  await rejects(() => o.call('can_message', { names: [{ identifier: '0x12' }] }), 'what is no address fails the call');
+});
+
+scenario('texts_signed_by_installations', async () => {
+  const [o, a] = [await ours(), await client()];
+  const text = 'sub rosa, unter der Rose, 薔薇の下で';
+  const mine = Buffer.from(await o.call('sign_text', { text }), 'hex');
+  xmtp.verifySignedWithPublicKey(text, mine, Buffer.from(o.installation, 'hex'));
+  await rejects(async () => xmtp.verifySignedWithPublicKey(`${text}.`, mine, Buffer.from(o.installation, 'hex')), 'another text');
+  const verify = (signature, over) => o.call('verify_text', { text: over, signature: hex(signature), installation: a.installationId() });
+  const official = a.signWithInstallationKey(text);
+  eq([await verify(official, text), await verify(official, `${text}.`), await verify(mine, text)], [true, false, false], 'verified by ours');
+});
+
+scenario('key_packages_of_the_other_side', async () => {
+  const [o, a] = [await ours(), await client()];
+  const official = (await a.fetchKeyPackageStatusesByInstallationIds([o.installation]))[o.installation];
+  const own = (await o.call('key_packages', { inbox: o.inbox, installations: [o.installation] }))[o.installation];
+  eq([Number(official.lifetime.notBefore), Number(official.lifetime.notAfter), official.validationError ?? null], [own.not_before, own.not_after, null], 'ours is valid, as long as we say');
+  const theirs = (await a.fetchKeyPackageStatusesByInstallationIds([a.installationId()]))[a.installationId()];
+  const seen = (await o.call('key_packages', { inbox: a.inboxId(), installations: [a.installationId()] }))[a.installationId()];
+  eq([seen.not_before, seen.not_after], [Number(theirs.lifetime.notBefore), Number(theirs.lifetime.notAfter)], 'theirs too');
+  const nobody = '00'.repeat(32);
+  eq((await o.call('key_packages', { inbox: a.inboxId(), installations: [nobody] }))[nobody], { unusable: 'Missing' }, 'nobody has none');
+  const elsewhere = (await o.call('key_packages', { inbox: o.inbox, installations: [a.installationId()] }))[a.installationId()];
+  ok(elsewhere.unusable.startsWith('WrongOwner'), 'an installation of another inbox is noticed');
 });
 
 process.exit((await run(process.argv.slice(2))) ? 1 : 0);

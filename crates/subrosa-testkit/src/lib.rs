@@ -4,6 +4,7 @@
 //! - [`World`]: a node and the people around it
 //! - [`Person`]: a wallet with one installation, which can be dropped and opened again from disk
 //! - [`Faults`]: a network that fails in a chosen place
+//! - [`Recorder`]: a network that remembers what was asked of it
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,9 +14,11 @@
 )]
 
 mod faults;
+mod recorder;
 mod view;
 mod world;
 
-pub use faults::{Fault, Faults};
+pub use faults::{Fault, Faults, FaultyNetwork};
+pub use recorder::{Recorded, RecordedNetwork, Recorder};
 pub use view::{View, agree};
 pub use world::{Person, World};

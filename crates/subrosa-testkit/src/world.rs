@@ -12,7 +12,7 @@ use subrosa::{Client, Conversation, DatabaseKey, Encryption, GroupId, InboxId, L
 use subrosa_node::{Node, NodeConfig};
 use tempfile::TempDir;
 
-use crate::Faults;
+use crate::{Faults, FaultyNetwork};
 
 /// A node in this process, and a folder for databases.
 pub struct World {
@@ -27,7 +27,7 @@ pub struct Person {
     /// The running client.
     pub client: Client,
     /// The network it talks over; faults are set here.
-    pub network: Arc<Faults>,
+    pub network: Arc<FaultyNetwork>,
     wallet: WalletKey,
     file: PathBuf,
     key: [u8; 32],
@@ -70,7 +70,7 @@ impl Default for World {
     }
 }
 
-async fn open(network: &Arc<Faults>, file: &std::path::Path, key: [u8; 32], wallet: &WalletKey) -> Client {
+async fn open(network: &Arc<FaultyNetwork>, file: &std::path::Path, key: [u8; 32], wallet: &WalletKey) -> Client {
     let network = Arc::clone(network) as Arc<dyn Network>;
     let location = Location::File(file.to_path_buf());
     Client::builder(network, location, Encryption::Key(DatabaseKey::from_bytes(key)))

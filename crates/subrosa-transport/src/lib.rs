@@ -7,6 +7,7 @@
 //! - [`Network`]: one method for each call of the network
 //! - [`NetworkError`]: sorted by who has to act
 //! - [`GrpcNetwork`]: the network behind a gRPC address, or behind any service that speaks gRPC
+//! - [`Layered`]: a network behind something of yours, which delays, counts or refuses calls
 //!
 //! Feature `tls` (off by default) allows `https` addresses.
 mod answer;
@@ -22,6 +23,7 @@ mod generated {
     }
 }
 mod grpc;
+mod layer;
 mod network;
 mod retry;
 mod subscribe;
@@ -29,5 +31,6 @@ mod subscribe;
 pub use connection::{AddressError, ConnectOptions};
 pub use error::{BadAnswer, NetworkError, NodeMessage, Outage, Refusal};
 pub use grpc::{GrpcNetwork, GrpcService};
+pub use layer::{Call, Layer, Layered};
 pub use network::{CommitLogPage, ContractVerdict, EnvelopeStream, LogEntry, Network, Newest, Page, Received};
 pub use retry::RetryPolicy;

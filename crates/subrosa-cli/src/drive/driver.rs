@@ -2,20 +2,22 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 use subrosa::{
-    AdminChange, Client, Conversation, ConversationKind, DatabaseKey, Encryption, GroupId, GroupOptions, InboxId,
-    ListOptions, Location, Message, MessageFilter, MessageKind, WalletKey,
+    AdminChange, Client, Clock, Conversation, ConversationKind, DatabaseKey, Encryption, GroupId, GroupOptions,
+    InboxId, ListOptions, Location, Message, MessageFilter, MessageKind, Opening, SystemClock, UnixNanos, WalletKey,
     content::{Content, EncodedContent},
 };
 use subrosa_transport::GrpcNetwork;
 use subrosa_types::hex;
 
 use super::{
-    gate::{Closing, Gate},
+    gate::{self, Closing},
+    identity::{self, Unsigned},
     request::{Create, Id, Members, Of, Operation, Role},
 };
 use crate::{failure::causes, output};
@@ -47,12 +49,22 @@ impl<E: std::error::Error> From<E> for Refused {
     }
 }
 
-type Answer = Result<Value, Refused>;
+pub(super) type Answer = Result<Value, Refused>;
 
 /// Holds one client.
 pub(super) struct Driver {
     client: OnceLock<Client>,
     closing: Arc<Closing>,
+    pub(super) unsigned: Mutex<Option<Unsigned>>,
+}
+
+/// The clock of this machine, put forward.
+struct Ahead(Duration);
+
+impl Clock for Ahead {
+    fn now(&self) -> UnixNanos {
+        SystemClock.now().plus(self.0)
+    }
 }
 
 impl Driver {
@@ -62,7 +74,7 @@ impl Driver {
             // Whoever reads this kills us next; that nobody reads is no matter of ours.
             let _ = output::print(&format!("{}\n", json!({ "halted": point.to_string() })));
         });
-        Self { client: OnceLock::new(), closing }
+        Self { client: OnceLock::new(), closing, unsigned: Mutex::default() }
     }
 
     /// Does one operation.
@@ -99,6 +111,17 @@ impl Driver {
             }
             Operation::Info(Of { group }) => info(&self.conversation(&group)?).await,
             Operation::List => self.list(),
+            Operation::InboxState { inbox } => self.inbox_state(inbox.0).await,
+            Operation::Change(change) => self.change(change).await,
+            Operation::Sign(signature) => self.sign(signature).await,
+            Operation::Apply => self.apply().await,
+            Operation::CanMessage { names } => self.can_message(names).await,
+            Operation::KeyPackages { inbox, installations } => self.key_packages(inbox.0, installations).await,
+            Operation::SignText { text } => self.sign_text(&text),
+            Operation::VerifyText { text, signature, installation } => {
+                Ok(identity::verify_text(&text, &signature, &installation.0))
+            }
+            Operation::RunDue => done(self.client()?.run_due().await?),
             Operation::HaltAfter { point } => {
                 self.closing.at(point);
                 Ok(Value::Null)
@@ -114,7 +137,7 @@ impl Driver {
         }
     }
 
-    fn client(&self) -> Result<&Client, Refused> {
+    pub(super) fn client(&self) -> Result<&Client, Refused> {
         self.client.get().ok_or(Refused::Order)
     }
 
@@ -123,13 +146,25 @@ impl Driver {
     }
 
     async fn create(&self, how: Create) -> Answer {
-        let wallet = WalletKey::from_bytes(&how.wallet_key)?;
-        let network = Arc::new(Gate::new(GrpcNetwork::connect_lazy(&how.node)?, Arc::clone(&self.closing)));
+        let network = Arc::new(gate::over(Arc::new(GrpcNetwork::connect_lazy(&how.node)?), &self.closing));
         let encryption = Encryption::Key(DatabaseKey::from_bytes(*how.db_key));
-        let client = Client::builder(network, Location::File(how.path), encryption)
-            .workers(how.workers.unwrap_or(true))
-            .open_with(&wallet)
-            .await?;
+        let mut builder = Client::builder(network, Location::File(how.path), encryption)
+            .clock(Arc::new(Ahead(Duration::from_secs(how.ahead.unwrap_or(0)))))
+            .workers(how.workers.unwrap_or(true));
+        if let Some(key) = how.wallet_key {
+            return self.opened(builder.open_with(&WalletKey::from_bytes(&key)?).await?);
+        }
+        if let Some(name) = &how.name {
+            builder = builder.identifier(identity::identifier(name)?);
+        }
+        match builder.open().await? {
+            Opening::Ready(client) => self.opened(client),
+            Opening::New(registration) => Ok(self.unsigned(Unsigned::Registration(Box::new(registration)))),
+        }
+    }
+
+    /// Keeps the client that was opened.
+    pub(super) fn opened(&self, client: Client) -> Answer {
         let answer = json!({ "inbox": client.inbox_id().to_hex(), "installation": client.installation_id().to_hex() });
         self.client.set(client).map_err(|_| Refused::Order)?;
         Ok(answer)
@@ -180,7 +215,7 @@ impl Driver {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it ends an operation")]
-fn done((): ()) -> Answer {
+pub(super) fn done((): ()) -> Answer {
     Ok(Value::Null)
 }
 

@@ -7,11 +7,8 @@ use std::{
 
 use futures::future::{self, BoxFuture, FutureExt as _};
 use serde::Deserialize;
-use subrosa::{GroupId, Identifier, InboxId, InstallationId, Network, NetworkError};
-use subrosa_envelope::{CommitLogUpload, GroupMessage, GroupMessageInput, Welcome, WelcomeInput};
-use subrosa_identity::{ChainCheck, IdentityUpdate};
-use subrosa_transport::{CommitLogPage, ContractVerdict, EnvelopeStream, LogEntry, Newest, Page};
-use subrosa_types::SequenceId;
+use subrosa::{Network, NetworkError};
+use subrosa_transport::{Call, Layer, Layered};
 
 /// Where to stand still.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -23,6 +20,32 @@ pub(super) enum Point {
     Published,
     /// A commit took effect, and its welcomes have not left.
     Committed,
+    /// A key package is stored, with what it is for, and has not left.
+    KeyPackageStored,
+    /// The node has it, and we do not know.
+    KeyPackageUploaded,
+    /// We know, and the identity update has not left.
+    UpdateStored,
+    /// The node has it, and we do not know.
+    UpdatePublished,
+    /// We know, and have not read it back.
+    UpdateUnread,
+    /// It was read back, and nothing is marked.
+    UpdateRead,
+}
+
+impl Point {
+    /// The points before and after a call.
+    const fn around(call: Call<'_>) -> (Option<Self>, Option<Self>) {
+        match call {
+            Call::SendGroupMessages => (Some(Self::Stored), Some(Self::Published)),
+            Call::SendWelcomes => (Some(Self::Committed), None),
+            Call::UploadKeyPackage => (Some(Self::KeyPackageStored), Some(Self::KeyPackageUploaded)),
+            Call::PublishIdentityUpdate => (Some(Self::UpdateStored), Some(Self::UpdatePublished)),
+            Call::IdentityUpdates(_) => (Some(Self::UpdateUnread), Some(Self::UpdateRead)),
+            _ => (None, None),
+        }
+    }
 }
 
 impl fmt::Display for Point {
@@ -31,15 +54,23 @@ impl fmt::Display for Point {
             Self::Stored => "stored",
             Self::Published => "published",
             Self::Committed => "committed",
+            Self::KeyPackageStored => "key_package_stored",
+            Self::KeyPackageUploaded => "key_package_uploaded",
+            Self::UpdateStored => "update_stored",
+            Self::UpdatePublished => "update_published",
+            Self::UpdateUnread => "update_unread",
+            Self::UpdateRead => "update_read",
         })
     }
 }
 
 /// The network behind a gate that is open until it is told where to close.
-pub(super) struct Gate<N> {
-    network: N,
-    closing: Arc<Closing>,
+pub(super) fn over(network: Arc<dyn Network>, closing: &Arc<Closing>) -> Layered<Gate> {
+    Layered::new(network, Gate(Arc::clone(closing)))
 }
+
+/// A gate; closed by [`Closing`].
+pub(super) struct Gate(Arc<Closing>);
 
 /// Where a gate closes, and who is told.
 pub(super) struct Closing {
@@ -58,120 +89,27 @@ impl Closing {
         *self.point.lock().unwrap_or_else(PoisonError::into_inner) = Some(point);
     }
 
-    async fn pass(&self, point: Point) {
-        if *self.point.lock().unwrap_or_else(PoisonError::into_inner) == Some(point) {
-            (self.tell)(point);
+    async fn pass(&self, point: Option<Point>) {
+        if point.is_some() && *self.point.lock().unwrap_or_else(PoisonError::into_inner) == point {
+            point.into_iter().for_each(&self.tell);
             future::pending().await
         }
     }
 }
 
-impl<N: Network> Gate<N> {
-    pub(super) fn new(network: N, closing: Arc<Closing>) -> Self {
-        Self { network, closing }
-    }
-}
-
-impl<N: Network> Network for Gate<N> {
-    fn send_group_messages(&self, messages: Vec<GroupMessageInput>) -> BoxFuture<'_, Result<(), NetworkError>> {
+impl Layer for Gate {
+    fn around<'a, T: Send + 'a>(
+        &'a self,
+        call: Call<'a>,
+        work: BoxFuture<'a, Result<T, NetworkError>>,
+    ) -> BoxFuture<'a, Result<T, NetworkError>> {
+        let (before, after) = Point::around(call);
         async move {
-            self.closing.pass(Point::Stored).await;
-            self.network.send_group_messages(messages).await?;
-            self.closing.pass(Point::Published).await;
-            Ok(())
+            self.0.pass(before).await;
+            let answer = work.await?;
+            self.0.pass(after).await;
+            Ok(answer)
         }
         .boxed()
-    }
-
-    fn send_welcomes(&self, welcomes: Vec<WelcomeInput>) -> BoxFuture<'_, Result<(), NetworkError>> {
-        async move {
-            self.closing.pass(Point::Committed).await;
-            self.network.send_welcomes(welcomes).await
-        }
-        .boxed()
-    }
-
-    fn upload_key_package(&self, key_package: Vec<u8>) -> BoxFuture<'_, Result<(), NetworkError>> {
-        self.network.upload_key_package(key_package)
-    }
-
-    fn fetch_key_packages<'a>(
-        &'a self,
-        installations: &'a [InstallationId],
-    ) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, NetworkError>> {
-        self.network.fetch_key_packages(installations)
-    }
-
-    fn query_group_messages<'a>(
-        &'a self,
-        group: &'a GroupId,
-        after: SequenceId,
-    ) -> BoxFuture<'a, Result<Page<GroupMessage>, NetworkError>> {
-        self.network.query_group_messages(group, after)
-    }
-
-    fn query_welcomes<'a>(
-        &'a self,
-        installation: &'a InstallationId,
-        after: SequenceId,
-    ) -> BoxFuture<'a, Result<Page<Welcome>, NetworkError>> {
-        self.network.query_welcomes(installation, after)
-    }
-
-    fn newest_group_messages<'a>(
-        &'a self,
-        groups: &'a [GroupId],
-    ) -> BoxFuture<'a, Result<Vec<Option<Newest>>, NetworkError>> {
-        self.network.newest_group_messages(groups)
-    }
-
-    fn subscribe_group_messages(
-        &self,
-        filters: Vec<(GroupId, SequenceId)>,
-    ) -> BoxFuture<'_, Result<EnvelopeStream<GroupMessage>, NetworkError>> {
-        self.network.subscribe_group_messages(filters)
-    }
-
-    fn subscribe_welcomes(
-        &self,
-        filters: Vec<(InstallationId, SequenceId)>,
-    ) -> BoxFuture<'_, Result<EnvelopeStream<Welcome>, NetworkError>> {
-        self.network.subscribe_welcomes(filters)
-    }
-
-    fn publish_identity_update(&self, update: IdentityUpdate) -> BoxFuture<'_, Result<(), NetworkError>> {
-        self.network.publish_identity_update(update)
-    }
-
-    fn identity_updates<'a>(
-        &'a self,
-        inboxes: &'a [(InboxId, SequenceId)],
-    ) -> BoxFuture<'a, Result<Vec<Vec<LogEntry>>, NetworkError>> {
-        self.network.identity_updates(inboxes)
-    }
-
-    fn inbox_ids<'a>(
-        &'a self,
-        identifiers: &'a [Identifier],
-    ) -> BoxFuture<'a, Result<Vec<Option<InboxId>>, NetworkError>> {
-        self.network.inbox_ids(identifiers)
-    }
-
-    fn verify_contract_wallets(
-        &self,
-        checks: Vec<ChainCheck>,
-    ) -> BoxFuture<'_, Result<Vec<ContractVerdict>, NetworkError>> {
-        self.network.verify_contract_wallets(checks)
-    }
-
-    fn publish_commit_log(&self, entries: Vec<CommitLogUpload>) -> BoxFuture<'_, Result<(), NetworkError>> {
-        self.network.publish_commit_log(entries)
-    }
-
-    fn query_commit_log<'a>(
-        &'a self,
-        groups: &'a [(GroupId, SequenceId)],
-    ) -> BoxFuture<'a, Result<Vec<CommitLogPage>, NetworkError>> {
-        self.network.query_commit_log(groups)
     }
 }

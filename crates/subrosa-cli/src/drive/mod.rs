@@ -5,6 +5,7 @@
 
 mod driver;
 mod gate;
+mod identity;
 mod request;
 
 use futures::{StreamExt as _, stream::FuturesUnordered};

@@ -13,7 +13,7 @@ use subrosa::{
     PolicyOption, PolicyTarget, SystemClock, UnixNanos, WalletKey,
     content::{Content, EncodedContent},
 };
-use subrosa_testkit::{Fault, Faults, World, agree};
+use subrosa_testkit::{Fault, Faults, FaultyNetwork, World, agree};
 use subrosa_types::SequenceId;
 
 /// The clock of this machine, moved forward by a test.
@@ -35,7 +35,7 @@ impl Clock for Ahead {
 struct Somebody {
     client: Client,
     clock: Arc<Ahead>,
-    network: Arc<Faults>,
+    network: Arc<FaultyNetwork>,
 }
 
 impl Somebody {

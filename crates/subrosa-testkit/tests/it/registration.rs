@@ -6,17 +6,17 @@ use subrosa::{
     Client, ClientBuilder, DatabaseKey, Encryption, InboxId, Location, Network, OpenError, Opening, Reassign,
     RegisterError, WalletKey,
 };
-use subrosa_testkit::{Fault, Faults, World};
+use subrosa_testkit::{Fault, Faults, FaultyNetwork, World};
 
 fn wallet(number: u8) -> WalletKey {
     WalletKey::from_bytes(&[number; 32]).unwrap()
 }
 
-fn faults(world: &World) -> Arc<Faults> {
+fn faults(world: &World) -> Arc<FaultyNetwork> {
     Arc::new(Faults::over(Arc::clone(&world.node) as Arc<dyn Network>))
 }
 
-fn builder(network: &Arc<Faults>, file: &Path) -> ClientBuilder {
+fn builder(network: &Arc<FaultyNetwork>, file: &Path) -> ClientBuilder {
     let key = DatabaseKey::from_bytes([7; 32]);
     let location = Location::File(file.to_path_buf());
     Client::builder(Arc::clone(network) as Arc<dyn Network>, location, Encryption::Key(key)).workers(false)
