@@ -7,12 +7,14 @@
 //! - [`IdentityUpdate`], [`IdentityAction`], [`UnverifiedSignature`]: what the log holds, with its codec
 //! - [`VerifiedUpdate`], [`AssociationState`], [`StateDiff`]: what replaying it gives
 //! - [`InboxLog`]: the log of one inbox, and its state at every sequence id
+//! - [`Examination`], [`LogExaminer`]: the same for people, who want to know every fault and where it is
 //! - [`SignatureRequest`]: building an update
 //! - [`InstallationKey`], [`WalletKey`]: keys held locally
 //! - [`credential_identity`], [`inbox_of_credential`]: the link to MLS
 mod action;
 mod chain;
 mod credential;
+mod examine;
 mod identifier;
 mod inbox;
 mod installation;
@@ -29,6 +31,7 @@ mod wire;
 pub use action::{ActionKind, IdentityAction};
 pub use chain::{AccountId, AccountIdError, ChainCheck, ChainVerdicts, Verdict};
 pub use credential::{CredentialError, credential_identity, inbox_of_credential};
+pub use examine::{EntryExamination, EntryVerdict, Examination, LogExaminer, Refusal, SignatureExamination, Slot};
 pub use identifier::{Identifier, IdentifierError, MemberIdentifier, Passkey, normalise_all, parse_ethereum_all};
 pub use inbox::{DEFAULT_NONCE, InboxIdError, inbox_id};
 pub use installation::{InstallationKey, SignatureMismatch, verify_text};

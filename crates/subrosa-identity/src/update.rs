@@ -127,6 +127,6 @@ impl IdentityUpdate {
     /// # Errors
     /// [`VerifyError`] of the first signature that fails; [`VerifyError::ChainUnknown`] is temporary.
     pub fn verify(&self, verdicts: &ChainVerdicts) -> Result<VerifiedUpdate, VerifyError> {
-        verify::verify(self, verdicts)
+        verify::verify(self, verdicts).map_err(|(_, error)| error)
     }
 }

@@ -150,14 +150,19 @@ impl VerifiedUpdate {
 const REMEMBERED: usize = 4;
 
 /// Verifies the signatures of an update, each run of equal ones once.
-struct Verifier<'a> {
+pub(crate) struct Verifier<'a> {
     text: SignedText<'a>,
     verdicts: &'a ChainVerdicts,
     recent: Vec<(&'a UnverifiedSignature, VerifiedSignature)>,
 }
 
 impl<'a> Verifier<'a> {
-    fn verify(&mut self, signature: &'a UnverifiedSignature) -> Result<VerifiedSignature, VerifyError> {
+    /// For signatures over this text.
+    pub(crate) const fn new(text: &'a str, verdicts: &'a ChainVerdicts) -> Self {
+        Self { text: SignedText::new(text), verdicts, recent: Vec::new() }
+    }
+
+    pub(crate) fn verify(&mut self, signature: &'a UnverifiedSignature) -> Result<VerifiedSignature, VerifyError> {
         if let Some((_, verified)) = self.recent.iter().find(|(known, _)| *known == signature) {
             return Ok(verified.clone());
         }
@@ -198,16 +203,21 @@ impl<'a> Verifier<'a> {
 
 /// An error that lasts is reported even when a chain has not answered about an earlier signature: nobody should wait
 /// for an answer that cannot help.
-pub(crate) fn verify(update: &IdentityUpdate, verdicts: &ChainVerdicts) -> Result<VerifiedUpdate, VerifyError> {
+///
+/// Fails with the index of the action that has the bad signature.
+pub(crate) fn verify(
+    update: &IdentityUpdate,
+    verdicts: &ChainVerdicts,
+) -> Result<VerifiedUpdate, (usize, VerifyError)> {
     let text = update.signature_text();
-    let mut verifier = Verifier { text: SignedText::new(&text), verdicts, recent: Vec::new() };
+    let mut verifier = Verifier::new(&text, verdicts);
     let mut actions = Vec::with_capacity(update.actions().len());
     let mut unanswered = None;
-    for action in update.actions() {
+    for (index, action) in update.actions().iter().enumerate() {
         match verifier.verify_action(action) {
             Ok(action) => actions.push(action),
-            Err(error) if error.is_retryable() => unanswered = Some(error),
-            Err(error) => return Err(error),
+            Err(error) if error.is_retryable() => unanswered = unanswered.or(Some((index, error))),
+            Err(error) => return Err((index, error)),
         }
     }
     if let Some(error) = unanswered {

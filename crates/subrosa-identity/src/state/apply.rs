@@ -8,37 +8,56 @@ use crate::{
     verify::VerifiedAction,
 };
 
+/// Where applying an update stopped.
+pub(crate) struct Stop {
+    /// Index of the action that cannot be applied; `None` for the rules about the whole update.
+    pub(crate) action: Option<usize>,
+    /// Why.
+    pub(crate) error: AssociationError,
+}
+
 /// The state after an update. Signatures count as seen only after all actions, so that one signature may fill several
 /// slots of its update (identity §6.2).
-pub(super) fn apply(before: Option<Inner>, update: &VerifiedUpdate) -> Result<Inner, AssociationError> {
+pub(super) fn apply(before: Option<Inner>, update: &VerifiedUpdate) -> Result<Inner, Stop> {
     let mut state = before;
-    for action in update.actions() {
-        if let VerifiedAction::Create { identifier, nonce, signature } = action {
-            if state.is_some() {
-                return Err(AssociationError::MultipleCreate);
-            }
-            state = Some(create(identifier, *nonce, signature)?);
-            continue;
-        }
-        let state = state.as_mut().ok_or(AssociationError::NotCreated)?;
-        match action {
-            VerifiedAction::Create { .. } => {}
-            VerifiedAction::Add { new_member, existing, new } => {
-                state.add(new_member, existing, new, update.client_timestamp_ns())?;
-            }
-            VerifiedAction::Revoke { member, signature } => state.revoke(member, signature)?,
-            VerifiedAction::ChangeRecovery { new_identifier, signature } => {
-                state.check_recovery_signature(signature)?;
-                state.recovery_identifier = new_identifier.clone();
-            }
-        }
+    for (index, action) in update.actions().iter().enumerate() {
+        apply_action(&mut state, action, update.client_timestamp_ns())
+            .map_err(|error| Stop { action: Some(index), error })?;
     }
-    let mut state = state.ok_or(AssociationError::NotCreated)?;
+    let whole = |error| Stop { action: None, error };
+    let mut state = state.ok_or(whole(AssociationError::NotCreated))?;
     if state.inbox_id.to_hex() != update.inbox_id_text() {
-        return Err(AssociationError::WrongInboxId);
+        return Err(whole(AssociationError::WrongInboxId));
     }
     state.seen_signatures.extend(update.signatures().map(|signature| signature.seen_value().to_vec()));
     Ok(state)
+}
+
+fn apply_action(
+    state: &mut Option<Inner>,
+    action: &VerifiedAction,
+    client_timestamp_ns: u64,
+) -> Result<(), AssociationError> {
+    if let VerifiedAction::Create { identifier, nonce, signature } = action {
+        if state.is_some() {
+            return Err(AssociationError::MultipleCreate);
+        }
+        *state = Some(create(identifier, *nonce, signature)?);
+        return Ok(());
+    }
+    let state = state.as_mut().ok_or(AssociationError::NotCreated)?;
+    match action {
+        VerifiedAction::Create { .. } => {}
+        VerifiedAction::Add { new_member, existing, new } => {
+            state.add(new_member, existing, new, client_timestamp_ns)?;
+        }
+        VerifiedAction::Revoke { member, signature } => state.revoke(member, signature)?,
+        VerifiedAction::ChangeRecovery { new_identifier, signature } => {
+            state.check_recovery_signature(signature)?;
+            state.recovery_identifier = new_identifier.clone();
+        }
+    }
+    Ok(())
 }
 
 fn create(identifier: &Identifier, nonce: u64, signature: &VerifiedSignature) -> Result<Inner, AssociationError> {

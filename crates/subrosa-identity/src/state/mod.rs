@@ -12,6 +12,8 @@ use std::{
 
 use subrosa_types::{InboxId, InstallationId};
 
+pub(crate) use apply::Stop;
+
 use crate::{Identifier, MemberIdentifier, VerifiedUpdate};
 
 /// What replaying a prefix of an identity log gives (identity §6.1). Cheap to clone.
@@ -149,6 +151,11 @@ impl AssociationState {
 
     /// Applies an update in place if nobody else holds the state.
     pub(crate) fn apply_owned(before: Option<Self>, update: &VerifiedUpdate) -> Result<Self, AssociationError> {
+        Self::apply_or_stop(before, update).map_err(|stop| stop.error)
+    }
+
+    /// The same, and where it stopped.
+    pub(crate) fn apply_or_stop(before: Option<Self>, update: &VerifiedUpdate) -> Result<Self, Stop> {
         let before = before.map(|state| Arc::unwrap_or_clone(state.inner));
         Ok(Self { inner: Arc::new(apply::apply(before, update)?) })
     }

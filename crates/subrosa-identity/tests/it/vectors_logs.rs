@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 use subrosa_identity::{
-    AssociationError, AssociationState, DecodeError, EntryError, IdentityUpdate, InboxLog, LogError, Member,
-    MemberIdentifier, Verdict,
+    AssociationError, AssociationState, ChainVerdicts, DecodeError, EntryError, EntryExamination, EntryVerdict,
+    IdentityUpdate, InboxLog, LogError, LogExaminer, Member, MemberIdentifier, Verdict,
 };
-use subrosa_types::{SequenceId, hex};
+use subrosa_types::{InboxId, SequenceId, hex};
 use subrosa_vectors::{Family, bytes, number, text};
 
 use crate::world::verdicts_for;
@@ -168,4 +168,58 @@ fn vectors_association_logs_survive_encoding() {
             cases
         })
         .finish();
+}
+
+/// Examining a log finds the first bad entry, its reason and the state exactly as the log itself does.
+#[test]
+fn vectors_association_logs_are_examined_with_the_same_outcome() {
+    Family::load("identity/association_logs")
+        .each(|_, file| {
+            let cases = file["cases"].as_array().unwrap();
+            for case in cases {
+                let inbox = text(&case["inbox_id"]).parse().unwrap();
+                let mut log = InboxLog::new(inbox);
+                let want = replay(case, &mut log);
+                let (examined, outcome) = examine(case, inbox);
+                assert_eq!(outcome, want, "{}", case["name"]);
+                let bad = |e: &&EntryExamination| !matches!(e.verdict, EntryVerdict::Accepted(_));
+                match (want, examined.iter().find(bad).map(|e| (e.sequence, &e.verdict))) {
+                    (Ok(_), None) | (Err(LogError::MissingIdentityUpdate(_)), None) => {}
+                    (Err(LogError::Broken { at, reason }), Some((sequence, EntryVerdict::Refused(refusal)))) => {
+                        assert_eq!((at, &reason), (sequence, &refusal.reason), "{}", case["name"]);
+                    }
+                    (want, got) => panic!("{}: {want:?}, examined as {got:?}", case["name"]),
+                }
+            }
+            let hardening = file["resolution_hardening"].as_array().unwrap();
+            for case in hardening {
+                let served = cases.iter().find(|c| c["name"] == case["served_log_of_case"]).unwrap();
+                let (examined, outcome) = examine(served, text(&case["requested_inbox_id"]).parse().unwrap());
+                let served = text(&case["reference_returns_inbox_id"]).parse().unwrap();
+                assert_eq!(examined[0].verdict, EntryVerdict::OtherInbox { served });
+                assert_eq!(outcome, Err(LogError::WrongInboxId { served }));
+            }
+            cases.len() + hardening.len()
+        })
+        .finish();
+}
+
+fn examine(case: &Value, inbox: InboxId) -> (Vec<EntryExamination>, Result<AssociationState, LogError>) {
+    let mut examiner = LogExaminer::new(inbox);
+    let mut entries: Vec<&Value> = case["log"].as_array().unwrap().iter().collect();
+    entries.sort_by_key(|entry| number(&entry["sequence_id"]));
+    // A second entry with a known sequence id is ignored.
+    entries.dedup_by_key(|entry| number(&entry["sequence_id"]));
+    let mut examined = Vec::new();
+    for entry in entries {
+        let sequence = SequenceId(number(&entry["sequence_id"]));
+        let update = if entry["update"].is_null() {
+            Err(DecodeError::MissingField("update"))
+        } else {
+            IdentityUpdate::from_bytes(&bytes(&entry["update"]))
+        };
+        let verdicts = update.as_ref().map_or_else(|_| ChainVerdicts::none(), |u| verdicts_for(u, verdict_of(case)));
+        examined.push(examiner.push(sequence, update.as_ref().map_err(Clone::clone), &verdicts).unwrap());
+    }
+    (examined, examiner.outcome())
 }
