@@ -109,6 +109,9 @@ pub enum EndpointError {
     /// It is `https`, and this build has no TLS: feature `tls` brings it.
     #[error("the endpoint is https, but this build has no tls")]
     NoTls,
+    /// It is `https`, and the platform has no certificates to trust.
+    #[error("the platform has no certificates to trust an https endpoint by")]
+    Certificates,
     /// It has a user name in it; pass what the provider calls a key in the path instead.
     #[error("the endpoint has a user name in it")]
     UserInfo,

@@ -15,7 +15,11 @@
 //!
 //! [`ChainCheck`]: subrosa_identity::ChainCheck
 //! [`Verdict`]: subrosa_identity::Verdict
+mod cache;
+mod endpoint;
 mod error;
+mod question;
+mod rpc;
 mod verifier;
 
 pub use error::{ChainError, EndpointError, VariableError};
