@@ -1,6 +1,7 @@
 //! Writes a beginning of a corpus: seeds from the vectors, and each of a few damages of one of them.
 //!
-//! `cargo run -p subrosa-hostile --example seed_corpus -- FOLDER`
+//! `cargo run -p subrosa-hostile --example seed_corpus -- FOLDER`; with `all` after it every seed instead, to begin a
+//! long campaign with.
 
 use std::{collections::BTreeMap, error::Error, path::PathBuf};
 
@@ -11,10 +12,12 @@ const SEEDS: usize = 12;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(std::env::args_os().nth(1).ok_or("where to?")?);
+    let all = std::env::args().nth(2).is_some_and(|word| word == "all");
     for (name, _) in TARGETS {
         let folder = folder.join(name);
         std::fs::create_dir_all(&folder)?;
-        for (number, seed) in chosen(seeds(name)).iter().enumerate() {
+        let seeds = if all { seeds(name) } else { chosen(seeds(name)) };
+        for (number, seed) in seeds.iter().enumerate() {
             std::fs::write(folder.join(format!("vector-{number:02}")), seed)?;
         }
     }

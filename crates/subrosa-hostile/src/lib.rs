@@ -21,7 +21,7 @@ mod seeds;
 mod texts;
 mod wire;
 
-pub use identity::{identity_update, inbox_log};
+pub use identity::{identity_signature, identity_update, inbox_log};
 pub use mls::{context, group_open, key_package, welcome_open, welcome_unwrap};
 pub use node::{node_answer, node_requests};
 pub use parts::{join, split};
@@ -39,6 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("context", context),
     ("group_message", group_message),
     ("group_open", group_open),
+    ("identity_signature", identity_signature),
     ("identity_update", identity_update),
     ("inbox_log", inbox_log),
     ("key_package", key_package),

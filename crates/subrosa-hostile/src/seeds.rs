@@ -6,7 +6,11 @@ use prost::Message as _;
 use serde_json::Value;
 use subrosa_proto::xmtp::mls::{api::v1 as api, message_contents as mc};
 
-use crate::{node::METHODS, parts::join};
+use crate::{
+    identity::{scripted_logs, scripted_updates, signatures},
+    node::METHODS,
+    parts::join,
+};
 
 /// Longest seed in bytes. Longer ones show nothing that a shorter one does not.
 const LONGEST: usize = 6000;
@@ -23,8 +27,13 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "context" => found("wire/decrypted", &["data"]).into_iter().filter(|data| crate::context(data)).collect(),
         "group_message" => group_messages(),
         "group_open" => group_of_the_dm(),
-        "identity_update" => [found("wire/identity_updates", &["identity_update_proto"]), logs().concat()].concat(),
-        "inbox_log" => logs().iter().map(|log| join(log.iter().map(Vec::as_slice))).collect(),
+        "identity_signature" => signatures(&identity_updates()),
+        "identity_update" => [identity_updates(), scripted_updates()].concat(),
+        "inbox_log" => {
+            let recorded = logs();
+            let recorded = recorded.iter().map(|log| join(log.iter().map(Vec::as_slice)));
+            recorded.chain(scripted_logs()).collect()
+        }
         "key_package" => found("wire/key_packages", &["key_package_tls"]),
         "message_header" => found("wire/group_messages", &["data"]),
         "node_answer" => answers(),
@@ -78,6 +87,10 @@ fn group_of_the_dm() -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     collect(&read("wire/decrypted/dm.json")["groups"][0]["messages"], &["data"], false, &mut found);
     found
+}
+
+fn identity_updates() -> Vec<Vec<u8>> {
+    [found("wire/identity_updates", &["identity_update_proto"]), logs().concat()].concat()
 }
 
 /// The logs of the identity vectors.
