@@ -7,6 +7,7 @@ mod replay;
 mod request;
 mod vectors_keys;
 mod vectors_logs;
+mod vectors_passkeys;
 mod vectors_signatures;
 mod vectors_wire;
 mod world;
