@@ -13,24 +13,29 @@ const FILES: &[&str] = &[
     "legacy_keys.proto",
     "message_contents.proto",
     "mls_api.proto",
+    "mls_validation.proto",
 ];
+
+/// What clients call. The validation service is served only.
+const CALLED: &[&str] = &["identity_api.proto", "mls_api.proto"];
 
 /// Writes all generated code, or with `check` compares it with what is checked in.
 pub(crate) fn codegen(check: bool) -> Result<(), Failed> {
     let root = repository();
     let scratch = root.join("target/codegen");
     let _ = fs::remove_dir_all(&scratch);
-    let descriptors = protox::compile(FILES, [root.join("proto")]).map_err(|e| Failed(format!("proto: {e}")))?;
+    let compile = |files| protox::compile(files, [root.join("proto")]).map_err(|e| Failed(format!("proto: {e}")));
+    let descriptors = compile(FILES)?;
 
     let messages = scratch.join("messages");
     fs::create_dir_all(&messages)?;
     let mut prost = prost_build::Config::new();
     prost.out_dir(&messages).btree_map(["."]).include_file("mod.rs");
-    prost.compile_fds(descriptors.clone())?;
+    prost.compile_fds(descriptors)?;
     install(&messages, &root.join("crates/subrosa-proto/src/generated"), check)?;
 
-    for (name, crate_dir, client, server) in
-        [("client", "subrosa-transport", true, false), ("server", "subrosa-node", false, true)]
+    for (name, crate_dir, files, client, server) in
+        [("client", "subrosa-transport", CALLED, true, false), ("server", "subrosa-node", FILES, false, true)]
     {
         let out = scratch.join(name);
         fs::create_dir_all(&out)?;
@@ -40,7 +45,7 @@ pub(crate) fn codegen(check: bool) -> Result<(), Failed> {
             .build_transport(true)
             .extern_path(".xmtp", "::subrosa_proto::xmtp")
             .out_dir(&out)
-            .compile_fds(descriptors.clone())?;
+            .compile_fds(compile(files)?)?;
         install(&out, &root.join("crates").join(crate_dir).join("src/generated"), check)?;
     }
     say(if check { "generated code is up to date" } else { "generated code written" });

@@ -16,8 +16,9 @@ use tonic::Status;
 
 use crate::{
     check::IDENTITY_UPDATE_LIMIT,
-    status::{append_failed, read_failed},
+    status::{append_failed, cannot_tell, invalid, read_failed},
     store::{Append, AppendError, Association, LogRow, NewIdentityUpdate, Store, locked, query},
+    validation::{Associations, follow},
 };
 
 /// Most entries of an inbox log (identity §8.1).
@@ -135,13 +136,12 @@ impl Candidate {
         }
         // No chain is asked: the verdict on a contract wallet stays unknown, and unknown is never yes.
         let verified = self.update.verify(&ChainVerdicts::none()).map_err(|error| refused(&error.into()))?;
-        let mut after = standing.clone();
-        after.apply(standing.last, &verified).map_err(|error| refused(&error))?;
-        if after.state.as_ref().is_none_or(|state| state.inbox_id() != self.inbox) {
+        let Associations { state, diff } =
+            follow(standing.state.as_ref(), &verified).map_err(|error| refused(&error.into()))?;
+        if state.inbox_id() != self.inbox {
             return Err(Status::invalid_argument("the update is for another inbox"));
         }
-        let diff = after.state.as_ref().map(|new| AssociationState::diff(standing.state.as_ref(), new));
-        let diff = diff.unwrap_or_default();
+        let after = Standing { last: standing.last, entries: standing.entries + 1, state: Some(state) };
         let append = NewIdentityUpdate {
             inbox: self.inbox,
             after: standing.last,
@@ -209,10 +209,11 @@ fn replay(mut standing: Standing, rows: Vec<LogRow>) -> Result<Standing, EntryEr
 
 /// Says no for good, or "cannot tell now" (V9).
 fn refused(error: &EntryError) -> Status {
+    let label = error.label();
     if error.is_retryable() {
-        Status::unavailable(format!("cannot tell: {error}"))
+        cannot_tell(format!("cannot tell: {error}"), label)
     } else {
-        Status::invalid_argument(format!("invalid identity update: {error} ({})", error.label()))
+        invalid(format!("invalid identity update: {error} ({label})"), label)
     }
 }
 

@@ -84,17 +84,24 @@ impl IdentityApi for IdentityService {
         &self,
         request: Request<api::VerifySmartContractWalletSignaturesRequest>,
     ) -> Result<Response<api::VerifySmartContractWalletSignaturesResponse>, Status> {
-        let signatures = request.into_inner().signatures;
-        at_most(QUESTIONS, signatures.len())?;
-        // Never yes to a check that was not made.
-        let unchecked = |_| api::verify_smart_contract_wallet_signatures_response::ValidationResponse {
-            is_valid: false,
-            block_number: None,
-            error: Some("this node asks no chain".to_owned()),
-        };
-        let responses = signatures.into_iter().map(unchecked).collect();
-        Ok(Response::new(api::VerifySmartContractWalletSignaturesResponse { responses }))
+        verify_contract_wallets(request.into_inner()).map(Response::new)
     }
+}
+
+/// What chains say about signatures of contract wallets, one answer per question (identity §12.2).
+pub(crate) fn verify_contract_wallets(
+    request: api::VerifySmartContractWalletSignaturesRequest,
+) -> Result<api::VerifySmartContractWalletSignaturesResponse, Status> {
+    let signatures = request.signatures;
+    at_most(QUESTIONS, signatures.len())?;
+    // Never yes to a check that was not made.
+    let unchecked = |_| api::verify_smart_contract_wallet_signatures_response::ValidationResponse {
+        is_valid: false,
+        block_number: None,
+        error: Some("this node asks no chain".to_owned()),
+    };
+    let responses = signatures.into_iter().map(unchecked).collect();
+    Ok(api::VerifySmartContractWalletSignaturesResponse { responses })
 }
 
 /// One inbox that is asked about.

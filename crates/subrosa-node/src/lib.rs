@@ -7,6 +7,7 @@
 //! - [`Node`]: opens the logs; it is a [`Network`](subrosa_transport::Network) for clients in the same process
 //! - [`Node::serve`]: the same for clients elsewhere, over gRPC and gRPC-web
 //! - [`NodeConfig`]: where the logs are, and by which clock
+//! - [`ValidationService`], [`associations`]: what a node must know before it stores something, for nodes of others
 mod check;
 mod config;
 mod cors;
@@ -20,6 +21,9 @@ mod generated {
     pub mod mls {
         include!("generated/xmtp.mls.api.v1.rs");
     }
+    pub mod validation {
+        include!("generated/xmtp.mls_validation.v1.rs");
+    }
 }
 mod hub;
 mod identity;
@@ -29,8 +33,10 @@ mod node;
 mod serve;
 mod status;
 mod store;
+mod validation;
 
 pub use config::{Clock, NodeConfig, Retention};
 pub use node::{Node, PruneError};
 pub use serve::{ServeError, Served};
 pub use store::OpenError;
+pub use validation::{Associations, AssociationsError, ValidationService, associations};

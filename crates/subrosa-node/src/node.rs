@@ -6,7 +6,7 @@ use subrosa_transport::{ConnectOptions, GrpcNetwork, RetryPolicy};
 use tonic::service::Routes;
 
 use crate::{
-    Clock, NodeConfig, OpenError, Retention,
+    Clock, NodeConfig, OpenError, Retention, ValidationService,
     check::{ANSWER_LIMIT, REQUEST_LIMIT},
     directory::Directory,
     generated::{identity::identity_api_server::IdentityApiServer, mls::mls_api_server::MlsApiServer},
@@ -70,6 +70,12 @@ impl Node {
     #[must_use]
     pub fn routes(&self) -> Routes {
         routes(&self.shared)
+    }
+
+    /// A validation service with the node's clock (transport §8).
+    #[must_use]
+    pub fn validation(&self) -> ValidationService {
+        ValidationService::new(self.shared.clock.clone())
     }
 
     /// Removes what may be forgotten now, by the retention the node was opened with. Returns how many rows. Ids and

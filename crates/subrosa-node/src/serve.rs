@@ -3,7 +3,10 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::{
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
 use tonic_web::GrpcWebLayer;
 
 use crate::{Node, cors::CorsLayer};
@@ -48,12 +51,13 @@ pub enum ServeError {
     Task,
 }
 
-/// A node that serves. Dropping it stops listening; connections that are open stay until their clients leave.
+/// A node or a validation service that serves. Dropping it stops listening; connections that are open stay until their clients leave.
 #[derive(Debug)]
 pub struct Served {
     /// Where it listens; the port is the real one if port 0 was asked for.
     pub address: SocketAddr,
-    node: Node,
+    /// The node whose subscriptions end with the server, if it serves one.
+    node: Option<Node>,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
 }
@@ -64,7 +68,9 @@ impl Served {
     /// # Errors
     /// [`ServeError`] when the server had failed.
     pub async fn shutdown(mut self) -> Result<(), ServeError> {
-        self.node.end_subscriptions();
+        if let Some(node) = &self.node {
+            node.end_subscriptions();
+        }
         if let Some(stop) = self.stop.take() {
             // A server that ended already does not hear it; its result says why.
             let _ = stop.send(());
@@ -104,10 +110,7 @@ impl Node {
     /// # Errors
     /// [`ServeError::Listen`].
     pub async fn serve(&self, listen: SocketAddr) -> Result<Served, ServeError> {
-        let failed = |source| ServeError::Listen { address: listen, source };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let (incoming, address) = listen_on(listen).await?;
         let (stop, stopped) = oneshot::channel();
         let server = Server::builder()
             .accept_http1(true)
@@ -124,6 +127,30 @@ impl Node {
             // A dropped sender stops the server too.
             drop(stopped.await);
         }));
-        Ok(Served { address, node: self.clone(), stop: Some(stop), server })
+        Ok(Served { address, node: Some(self.clone()), stop: Some(stop), server })
     }
+}
+
+/// Serves a validation service: plain gRPC, no browsers (transport §8).
+pub(crate) async fn validation(routes: Routes, listen: SocketAddr) -> Result<Served, ServeError> {
+    let (incoming, address) = listen_on(listen).await?;
+    let (stop, stopped) = oneshot::channel();
+    let server = Server::builder()
+        .http2_keepalive_interval(Some(PING_INTERVAL))
+        .http2_keepalive_timeout(Some(PING_TIMEOUT))
+        .max_concurrent_streams(Some(STREAMS))
+        .initial_stream_window_size(Some(STREAM_WINDOW))
+        .initial_connection_window_size(Some(CONNECTION_WINDOW))
+        .add_routes(routes);
+    let server = tokio::spawn(server.serve_with_incoming_shutdown(incoming, async {
+        drop(stopped.await);
+    }));
+    Ok(Served { address, node: None, stop: Some(stop), server })
+}
+
+async fn listen_on(address: SocketAddr) -> Result<(TcpIncoming, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((TcpIncoming::from(listener).with_nodelay(Some(true)), bound))
 }

@@ -47,12 +47,12 @@ impl Account {
         request.build().unwrap()
     }
 
-    fn link(&self, other: &WalletKey, time: i64) -> IdentityUpdate {
+    pub(crate) fn link(&self, other: &WalletKey, time: i64) -> IdentityUpdate {
         let request = self.builder(time).add_association(other.identifier(), self.wallet.identifier());
         self.sign(request.request(), &[other])
     }
 
-    fn unlink(&self, other: &WalletKey, time: i64) -> IdentityUpdate {
+    pub(crate) fn unlink(&self, other: &WalletKey, time: i64) -> IdentityUpdate {
         self.sign(self.builder(time).revoke(other.identifier(), self.wallet.identifier()).request(), &[])
     }
 }

@@ -15,5 +15,6 @@ mod random;
 mod served;
 mod streams;
 mod support;
+mod validation;
 mod vectors;
 mod welcomes;

@@ -10,6 +10,7 @@ use tonic::{
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     codegen::http::uri::PathAndQuery,
+    service::Routes,
 };
 
 pub(crate) const MLS: &str = "/xmtp.mls.api.v1.MlsApi/";
@@ -25,7 +26,16 @@ pub(crate) async fn call_raw<A: Message + Default + 'static>(
     path: &str,
     request: Vec<u8>,
 ) -> Result<A, Status> {
-    let mut client = Grpc::new(node.routes()).max_decoding_message_size(25 << 20);
+    call_routes(node.routes(), path, request).await
+}
+
+/// Calls a method of any services.
+pub(crate) async fn call_routes<A: Message + Default + 'static>(
+    routes: Routes,
+    path: &str,
+    request: Vec<u8>,
+) -> Result<A, Status> {
+    let mut client = Grpc::new(routes).max_decoding_message_size(25 << 20);
     let path: PathAndQuery = path.parse().unwrap();
     client.ready().await.unwrap();
     let answer = client.unary(Request::new(request), path, Raw(PhantomData)).await?;

@@ -31,4 +31,9 @@ pub mod xmtp {
             }
         }
     }
+    pub mod mls_validation {
+        pub mod v1 {
+            include!("xmtp.mls_validation.v1.rs");
+        }
+    }
 }
