@@ -83,8 +83,13 @@ Examples:
   subrosa node --data node-data                    keeps everything in ./node-data
   subrosa node --listen 127.0.0.1:0 --memory       on a free port, forgets everything at its end
   subrosa --log info node --data node-data         says what it does
+  subrosa node --data node-data --chain 1=http://127.0.0.1:8545
+                                                   asks that chain about contract wallets
 
-It prints `listening on ADDRESS` once it serves, and stops cleanly on SIGINT and SIGTERM.";
+It prints `listening on ADDRESS` once it serves, and stops cleanly on SIGINT and SIGTERM.
+
+Contract wallets: CHAIN_RPC_<ID> in the environment names the endpoint of a chain too, ANVIL_URL that of the local
+development chain 31337. A node without the endpoint of a chain says of its wallets that it cannot tell.";
 
 const INSPECT_EXAMPLES: &str = "\
 Examples:

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use subrosa_chain::ChainVerifier;
 use subrosa_types::UnixNanos;
 
 /// A source of time. Tests hand in their own.
@@ -78,11 +79,20 @@ pub struct NodeConfig {
     pub subscription_backlog: usize,
     /// What [`crate::Node::prune`] removes.
     pub retention: Retention,
+    /// Who is asked about contract wallets; `None` asks nobody: then identity updates that need an answer are
+    /// refused with "cannot tell now" (identity §12).
+    pub chains: Option<ChainVerifier>,
 }
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        Self { data: None, clock: Clock::system(), subscription_backlog: 1024, retention: Retention::default() }
+        Self {
+            data: None,
+            clock: Clock::system(),
+            subscription_backlog: 1024,
+            retention: Retention::default(),
+            chains: None,
+        }
     }
 }
 

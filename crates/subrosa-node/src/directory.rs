@@ -7,7 +7,7 @@ use std::{
 
 use prost::Message;
 use subrosa_identity::{
-    AssociationState, ChainVerdicts, EntryError, Identifier, IdentityUpdate, MemberIdentifier, VerifiedUpdate,
+    AssociationState, ChainVerdicts, EntryError, Identifier, IdentityUpdate, MemberIdentifier, Verdict, VerifiedUpdate,
 };
 use subrosa_proto::xmtp::identity::associations as proto;
 use subrosa_types::InboxId;
@@ -15,6 +15,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tonic::Status;
 
 use crate::{
+    chains::{CHECKS, Chains, Verdicts},
     check::IDENTITY_UPDATE_LIMIT,
     status::{append_failed, cannot_tell, invalid, read_failed},
     store::{Append, AppendError, Association, LogRow, NewIdentityUpdate, Store, locked, query},
@@ -130,12 +131,11 @@ impl Candidate {
     }
 
     /// Judges the update after the log so far.
-    fn judge(&self, standing: &Standing) -> Result<(Standing, NewIdentityUpdate), Status> {
+    fn judge(&self, standing: &Standing, verdicts: &ChainVerdicts) -> Result<(Standing, NewIdentityUpdate), Status> {
         if standing.entries >= LOG_LIMIT {
             return Err(Status::failed_precondition("inbox log is full"));
         }
-        // No chain is asked: the verdict on a contract wallet stays unknown, and unknown is never yes.
-        let verified = self.update.verify(&ChainVerdicts::none()).map_err(|error| refused(&error.into()))?;
+        let verified = self.update.verify(verdicts).map_err(|error| refused(&error.into()))?;
         let Associations { state, diff } =
             follow(standing.state.as_ref(), &verified).map_err(|error| refused(&error.into()))?;
         if state.inbox_id() != self.inbox {
@@ -155,15 +155,22 @@ impl Candidate {
 
 impl Directory {
     /// Verifies an update against its log and appends it.
-    pub(crate) async fn publish(&self, store: &Store, wire: proto::IdentityUpdate) -> Result<(), Status> {
+    pub(crate) async fn publish(
+        &self,
+        store: &Store,
+        chains: &Chains,
+        wire: proto::IdentityUpdate,
+    ) -> Result<(), Status> {
         let candidate = Candidate::read(wire)?;
         let inbox = candidate.inbox;
+        // Chains may be slow: they are asked before the turn is taken, so that no other update waits for them.
+        let verdicts = Arc::new(self.ask_chains(store, chains, &candidate).await?);
         let _turn = self.stripes[usize::from(inbox.as_bytes()[0]) % STRIPES].lock().await;
         for _ in 0..TRIES {
             let standing = self.standing(store, inbox).await?;
-            let candidate = candidate.clone();
-            let (mut after, append) =
-                store.compute(move || candidate.judge(&standing)).await.map_err(|e| read_failed(&e))??;
+            let (candidate, verdicts) = (candidate.clone(), Arc::clone(&verdicts));
+            let judge = move || candidate.judge(&standing, &verdicts);
+            let (mut after, append) = store.compute(judge).await.map_err(|e| read_failed(&e))??;
             match store.append(Append::IdentityUpdate(Box::new(append))).await {
                 Ok(receipt) => {
                     after.last = receipt.last_id;
@@ -176,6 +183,30 @@ impl Directory {
             }
         }
         Err(append_failed(AppendError::Moved))
+    }
+
+    /// What chains say about the contract wallets of an update. What must be refused whatever they say is refused
+    /// without asking them.
+    async fn ask_chains(&self, store: &Store, chains: &Chains, candidate: &Candidate) -> Result<ChainVerdicts, Status> {
+        let checks = candidate.update.chain_checks();
+        if checks.is_empty() {
+            return Ok(ChainVerdicts::none());
+        }
+        if checks.len() > CHECKS {
+            return Err(Status::invalid_argument("too many contract wallets in one update"));
+        }
+        let standing = self.standing(store, candidate.inbox).await?;
+        let (hopeful, rehearsal) = (granted(&candidate.update), candidate.clone());
+        let rehearse = move || rehearsal.judge(&standing, &hopeful).map(drop);
+        store.compute(rehearse).await.map_err(|error| read_failed(&error))??;
+        let Verdicts { known, missing } = chains.verdicts(checks).await;
+        match (candidate.update.verify(&known), missing) {
+            (Err(error), Some(missing)) if error.is_retryable() => {
+                Err(cannot_tell(format!("cannot tell: {error}: {missing}"), missing.label()))
+            }
+            (Err(error), _) => Err(refused(&error.into())),
+            (Ok(_), _) => Ok(known),
+        }
     }
 
     /// The state after everything in the log.
@@ -201,10 +232,17 @@ impl Directory {
 
 fn replay(mut standing: Standing, rows: Vec<LogRow>) -> Result<Standing, EntryError> {
     for row in rows {
-        let update = IdentityUpdate::from_bytes(&row.data)?.verify(&ChainVerdicts::none())?;
-        standing.apply(row.id, &update)?;
+        let update = IdentityUpdate::from_bytes(&row.data)?;
+        // Chains were asked before it was appended; what they say today about it changes nothing.
+        let verified = update.verify(&granted(&update))?;
+        standing.apply(row.id, &verified)?;
     }
     Ok(standing)
+}
+
+/// Verdicts by which every contract wallet of an update signed.
+fn granted(update: &IdentityUpdate) -> ChainVerdicts {
+    update.chain_checks().into_iter().map(|check| (check, Verdict::Valid)).collect()
 }
 
 /// Says no for good, or "cannot tell now" (V9).

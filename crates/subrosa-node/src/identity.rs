@@ -31,7 +31,7 @@ impl IdentityApi for IdentityService {
     ) -> Result<Response<api::PublishIdentityUpdateResponse>, Status> {
         let update = request.into_inner().identity_update;
         let update = update.ok_or_else(|| Status::invalid_argument("no identity update"))?;
-        self.0.directory.publish(&self.0.store, update).await?;
+        self.0.directory.publish(&self.0.store, &self.0.chains, update).await?;
         Ok(Response::new(api::PublishIdentityUpdateResponse {}))
     }
 
@@ -84,24 +84,8 @@ impl IdentityApi for IdentityService {
         &self,
         request: Request<api::VerifySmartContractWalletSignaturesRequest>,
     ) -> Result<Response<api::VerifySmartContractWalletSignaturesResponse>, Status> {
-        verify_contract_wallets(request.into_inner()).map(Response::new)
+        self.0.chains.verify(request.into_inner()).await.map(Response::new)
     }
-}
-
-/// What chains say about signatures of contract wallets, one answer per question (identity §12.2).
-pub(crate) fn verify_contract_wallets(
-    request: api::VerifySmartContractWalletSignaturesRequest,
-) -> Result<api::VerifySmartContractWalletSignaturesResponse, Status> {
-    let signatures = request.signatures;
-    at_most(QUESTIONS, signatures.len())?;
-    // Never yes to a check that was not made.
-    let unchecked = |_| api::verify_smart_contract_wallet_signatures_response::ValidationResponse {
-        is_valid: false,
-        block_number: None,
-        error: Some("this node asks no chain".to_owned()),
-    };
-    let responses = signatures.into_iter().map(unchecked).collect();
-    Ok(api::VerifySmartContractWalletSignaturesResponse { responses })
 }
 
 /// One inbox that is asked about.

@@ -8,6 +8,7 @@
 //! - [`Node::serve`]: the same for clients elsewhere, over gRPC and gRPC-web
 //! - [`NodeConfig`]: where the logs are, and by which clock
 //! - [`ValidationService`], [`associations`]: what a node must know before it stores something, for nodes of others
+mod chains;
 mod check;
 mod config;
 mod cors;

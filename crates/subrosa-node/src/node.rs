@@ -7,6 +7,7 @@ use tonic::service::Routes;
 
 use crate::{
     Clock, NodeConfig, OpenError, Retention, ValidationService,
+    chains::Chains,
     check::{ANSWER_LIMIT, REQUEST_LIMIT},
     directory::Directory,
     generated::{identity::identity_api_server::IdentityApiServer, mls::mls_api_server::MlsApiServer},
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) hubs: Arc<Hubs>,
     pub(crate) directory: Directory,
+    pub(crate) chains: Chains,
     pub(crate) clock: Clock,
     pub(crate) subscription_backlog: usize,
     retention: Retention,
@@ -58,6 +60,7 @@ impl Node {
             store,
             hubs,
             directory: Directory::default(),
+            chains: Chains::new(config.chains),
             clock: config.clock,
             subscription_backlog: config.subscription_backlog,
             retention: config.retention,
@@ -72,10 +75,10 @@ impl Node {
         routes(&self.shared)
     }
 
-    /// A validation service with the node's clock (transport §8).
+    /// A validation service with the node's clock and chains (transport §8).
     #[must_use]
     pub fn validation(&self) -> ValidationService {
-        ValidationService::new(self.shared.clock.clone())
+        ValidationService::over(self.shared.clock.clone(), self.shared.chains.clone())
     }
 
     /// Removes what may be forgotten now, by the retention the node was opened with. Returns how many rows. Ids and

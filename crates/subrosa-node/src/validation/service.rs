@@ -9,9 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use subrosa_chain::ChainVerifier;
 use subrosa_envelope::MessageHeader;
 use subrosa_group::VerifiedKeyPackage;
-use subrosa_identity::{ChainVerdicts, IdentityUpdate};
+use subrosa_identity::{ChainCheck, ChainVerdicts, IdentityUpdate};
 use subrosa_proto::xmtp::{
     identity::{MlsCredential, api::v1 as identity_api, associations as proto},
     mls_validation::v1 as api,
@@ -26,9 +27,10 @@ use super::{
 };
 use crate::{
     Clock, ServeError, Served,
+    chains::{CHECKS, Chains, NoAnswer, Verdicts},
     check::ANSWER_LIMIT,
     generated::validation::validation_api_server::{ValidationApi, ValidationApiServer},
-    identity, serve,
+    serve,
     status::{cannot_tell, invalid},
 };
 
@@ -51,6 +53,7 @@ const PACKAGES_AT_A_TIME: usize = 64;
 #[derive(Clone)]
 pub struct ValidationService {
     clock: Clock,
+    chains: Chains,
     time_limit: Duration,
     /// One computation per core at a time; more would only make each of them slower.
     turns: Arc<Semaphore>,
@@ -63,12 +66,16 @@ impl fmt::Debug for ValidationService {
 }
 
 impl ValidationService {
-    /// A service that judges lifetimes of key packages by this clock. Keep that clock right: with a wrong one nobody
-    /// can register (transport §11, V6).
+    /// A service that judges lifetimes of key packages by this clock and asks these chains about contract wallets.
+    /// Keep that clock right: with a wrong one nobody can register (transport §11, V6).
     #[must_use]
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(clock: Clock, chains: Option<ChainVerifier>) -> Self {
+        Self::over(clock, Chains::new(chains))
+    }
+
+    pub(crate) fn over(clock: Clock, chains: Chains) -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        Self { clock, time_limit: TIME_LIMIT, turns: Arc::new(Semaphore::new(cores)) }
+        Self { clock, chains, time_limit: TIME_LIMIT, turns: Arc::new(Semaphore::new(cores)) }
     }
 
     /// How long one call may take; 20 seconds unless set. A call that takes longer ends with "cannot tell now".
@@ -108,6 +115,18 @@ impl ValidationService {
             work(deadline)
         });
         work.await.map_err(|_| Status::internal("validation failed"))?.ok_or_else(too_slow)
+    }
+
+    /// What chains say about the contract wallets of all updates, as far as they say it in time.
+    async fn ask(&self, deadline: Deadline, updates: &[IdentityUpdate]) -> Result<Verdicts, Status> {
+        let checks: Vec<ChainCheck> = updates.iter().flat_map(IdentityUpdate::chain_checks).collect();
+        if checks.len() > CHECKS {
+            return Err(Status::invalid_argument("too many contract wallets in one request"));
+        }
+        if checks.is_empty() {
+            return Ok(Verdicts { known: ChainVerdicts::none(), missing: None });
+        }
+        tokio::time::timeout_at(deadline.0.into(), self.chains.verdicts(checks)).await.map_err(|_| too_slow())
     }
 
     fn deadline(&self) -> Deadline {
@@ -156,9 +175,9 @@ impl ValidationApi for ValidationService {
         let old = old_updates.len();
         let updates = decode(old_updates.into_iter().chain(new_updates))?;
         let deadline = self.deadline();
-        let verdicts = ChainVerdicts::none();
-        let judged = self.compute(deadline, move |deadline| judge(deadline, old, &updates, &verdicts)).await?;
-        let Associations { state, diff } = judged.map_err(|error| refused(&error))?;
+        let Verdicts { known, missing } = self.ask(deadline, &updates).await?;
+        let judged = self.compute(deadline, move |deadline| judge(deadline, old, &updates, &known)).await?;
+        let Associations { state, diff } = judged.map_err(|error| refused(&error, missing.as_ref()))?;
         Ok(Response::new(api::GetAssociationStateResponse {
             association_state: Some(state.to_proto()),
             state_diff: Some(diff.to_proto()),
@@ -179,7 +198,7 @@ impl ValidationApi for ValidationService {
         &self,
         request: Request<identity_api::VerifySmartContractWalletSignaturesRequest>,
     ) -> Result<Response<identity_api::VerifySmartContractWalletSignaturesResponse>, Status> {
-        identity::verify_contract_wallets(request.into_inner()).map(Response::new)
+        self.chains.verify(request.into_inner()).await.map(Response::new)
     }
 }
 
@@ -239,7 +258,7 @@ fn key_package<E: fmt::Display>(
 fn decode(updates: impl Iterator<Item = proto::IdentityUpdate>) -> Result<Vec<IdentityUpdate>, Status> {
     let decode = |(index, update)| {
         let reason = IdentityUpdate::from_proto(update);
-        reason.map_err(|error| refused(&AssociationsError::Entry { index, reason: error.into() }))
+        reason.map_err(|error| refused(&AssociationsError::Entry { index, reason: error.into() }, None))
     };
     updates.enumerate().map(decode).collect()
 }
@@ -262,11 +281,15 @@ fn judge(
     Some(verifier.associations(old))
 }
 
-/// Says no for good, or "cannot tell now" (transport §11, V9).
-fn refused(error: &AssociationsError) -> Status {
+/// Says no for good, or "cannot tell now" and why (transport §11, V9).
+fn refused(error: &AssociationsError, missing: Option<&NoAnswer>) -> Status {
     let text = match error {
         AssociationsError::Entry { reason, .. } => format!("{error}: {reason}"),
         AssociationsError::MissingIdentityUpdate => error.to_string(),
     };
-    if error.is_retryable() { cannot_tell(text, error.label()) } else { invalid(text, error.label()) }
+    match missing {
+        Some(missing) if error.is_retryable() => cannot_tell(format!("{text}: {missing}"), missing.label()),
+        None if error.is_retryable() => cannot_tell(text, error.label()),
+        _ => invalid(text, error.label()),
+    }
 }

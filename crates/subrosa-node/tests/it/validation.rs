@@ -23,7 +23,7 @@ use crate::{
 const PATH: &str = "/xmtp.mls_validation.v1.ValidationApi/";
 
 fn service() -> ValidationService {
-    ValidationService::new(Clock::from_fn(|| UnixNanos::from_nanos(1)))
+    ValidationService::new(Clock::from_fn(|| UnixNanos::from_nanos(1)), None)
 }
 
 async fn ask<A: Message + Default + 'static>(
@@ -266,7 +266,7 @@ fn vectors_mls_credentials_are_judged_at_the_clock_of_the_service() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let at = |seconds: u64, packages: &[Vec<u8>]| {
         let nanos = i64::try_from(seconds).unwrap() * 1_000_000_000;
-        let service = ValidationService::new(Clock::from_fn(move || UnixNanos::from_nanos(nanos)));
+        let service = ValidationService::new(Clock::from_fn(move || UnixNanos::from_nanos(nanos)), None);
         let key_packages = packages.iter().map(|package| api::validate_key_packages_request::KeyPackage {
             key_package_bytes_tls_serialized: package.clone(),
             is_inbox_id_credential: true,
