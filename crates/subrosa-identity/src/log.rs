@@ -87,6 +87,18 @@ impl LogError {
             Self::WrongInboxId { .. } | Self::NotAscending { .. } => false,
         }
     }
+
+    /// The code that deployed software reports for this (identity §13). `None` for [`LogError::NotAscending`], which
+    /// no log of a node gives rise to.
+    #[must_use]
+    pub const fn label(&self) -> Option<&'static str> {
+        match self {
+            Self::MissingIdentityUpdate(_) => Some("AssociationError::MissingIdentityUpdate"),
+            Self::Broken { reason, .. } => Some(reason.label()),
+            Self::WrongInboxId { .. } => Some("AssociationError::WrongInboxId"),
+            Self::NotAscending { .. } => None,
+        }
+    }
 }
 
 /// Installations that came and went between two sequence ids, each list sorted.

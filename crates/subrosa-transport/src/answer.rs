@@ -2,7 +2,7 @@
 
 use prost::Message;
 use subrosa_envelope::{CommitLogItem, GroupMessage, Welcome, limits};
-use subrosa_identity::{ChainCheck, Identifier, IdentityUpdate, Verdict};
+use subrosa_identity::{ChainCheck, DecodeError, Identifier, IdentityUpdate, Verdict};
 use subrosa_proto::xmtp::{
     identity::{api::v1 as identity_api, associations::IdentifierKind},
     mls::{api::v1 as mls_api, message_contents},
@@ -131,6 +131,14 @@ pub(crate) fn newest(
     asked.iter().zip(answer.responses).map(one).collect()
 }
 
+pub(crate) fn log_request(asked: &[(InboxId, SequenceId)]) -> identity_api::GetIdentityUpdatesRequest {
+    let request = |(inbox, after): &(InboxId, SequenceId)| identity_api::get_identity_updates_request::Request {
+        inbox_id: inbox.to_hex(),
+        sequence_id: after.0,
+    };
+    identity_api::GetIdentityUpdatesRequest { requests: asked.iter().map(request).collect() }
+}
+
 pub(crate) fn identity_updates(
     asked: &[(InboxId, SequenceId)],
     answer: identity_api::GetIdentityUpdatesResponse,
@@ -154,14 +162,14 @@ fn log_entry(
     entry: identity_api::get_identity_updates_response::IdentityUpdateLog,
 ) -> Result<LogEntry, crate::NetworkError> {
     let sequence = ascent.next(entry.sequence_id)?;
-    let update = entry.update.unwrap_or_default();
+    let server_time = UnixNanos::from_wire(entry.server_timestamp_ns);
+    // An absent update is not an empty one: that could be applied (identity §14).
+    let Some(update) = entry.update else {
+        let update = Err(DecodeError::MissingField("update"));
+        return Ok(LogEntry { sequence, server_time, update, bytes: Vec::new() });
+    };
     let bytes = update.encode_to_vec();
-    Ok(LogEntry {
-        sequence,
-        server_time: UnixNanos::from_wire(entry.server_timestamp_ns),
-        update: IdentityUpdate::from_proto(update),
-        bytes,
-    })
+    Ok(LogEntry { sequence, server_time, update: IdentityUpdate::from_proto(update), bytes })
 }
 
 pub(crate) fn inbox_request(identifier: &Identifier) -> identity_api::get_inbox_ids_request::Request {
@@ -343,6 +351,22 @@ mod tests {
         bad(answer("cd".repeat(32), &[4]), BadAnswer::Topic);
         bad(answer(inbox.to_hex(), &[3]), BadAnswer::Order { after: SequenceId(3), got: SequenceId(3) });
         bad(answer(inbox.to_hex(), &[5, 4]), BadAnswer::Order { after: SequenceId(5), got: SequenceId(4) });
+    }
+
+    #[test]
+    fn an_entry_without_an_update_says_so() {
+        use identity_api::get_identity_updates_response::{IdentityUpdateLog, Response};
+
+        let inbox = InboxId::from_bytes([0xab; 32]);
+        let entry = |sequence_id, update| IdentityUpdateLog { sequence_id, server_timestamp_ns: 7, update };
+        let updates = vec![entry(4, None), entry(5, Some(Default::default()))];
+        let answer = identity_api::GetIdentityUpdatesResponse {
+            responses: vec![Response { inbox_id: inbox.to_hex(), updates }],
+        };
+        let log = identity_updates(&[(inbox, SequenceId(3))], answer).unwrap().remove(0);
+        assert_eq!(log[0].update, Err(DecodeError::MissingField("update")));
+        // One without actions is an update; whether it may be applied is for the state to say.
+        assert!(log[1].update.is_ok());
     }
 
     #[test]

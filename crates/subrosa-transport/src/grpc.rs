@@ -154,14 +154,7 @@ impl GrpcNetwork {
             *smallest = (*smallest).min(*after);
         }
         let asked: Vec<_> = asked.into_iter().collect();
-        let requests = asked
-            .iter()
-            .map(|(inbox, after)| identity_api::get_identity_updates_request::Request {
-                inbox_id: inbox.to_hex(),
-                sequence_id: after.0,
-            })
-            .collect();
-        let request = identity_api::GetIdentityUpdatesRequest { requests };
+        let request = answer::log_request(&asked);
         let answer = self
             .retry
             .run(async || {

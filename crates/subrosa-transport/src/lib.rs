@@ -27,6 +27,8 @@ mod layer;
 mod network;
 mod retry;
 mod subscribe;
+#[cfg(test)]
+mod vectors;
 
 pub use connection::{AddressError, ConnectOptions};
 pub use error::{BadAnswer, NetworkError, NodeMessage, Outage, Refusal};

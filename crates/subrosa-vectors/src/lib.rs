@@ -70,6 +70,19 @@ pub fn folder() -> PathBuf {
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors")), PathBuf::from)
 }
 
+/// The items of a list; none if there is no list. Files of other people may leave out a section.
+///
+/// # Panics
+/// When the value is something else.
+#[must_use]
+pub fn list(value: &Value) -> &[Value] {
+    match value {
+        Value::Null => &[],
+        Value::Array(items) => items,
+        other => panic!("list expected, got {other}"),
+    }
+}
+
 /// The bytes of a hex text.
 ///
 /// # Panics

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use subrosa_identity::{
     AssociationState, ChainVerdicts, Identifier, MemberIdentifier, SignatureRequest, SignatureRequestBuilder,
-    UnverifiedSignature,
+    SignatureRequestError, UnverifiedSignature,
 };
 use subrosa_transport::Network;
 use subrosa_types::{InboxId, InstallationId, UnixNanos};
@@ -105,7 +105,7 @@ impl IdentityChange {
     /// [`RegisterError`]. When the network failed, the change may have happened.
     pub async fn apply(self) -> Result<(), RegisterError> {
         let Self { author, inbox, request, verdicts } = self;
-        let update = request.build()?;
+        let update = request.build().map_err(SignatureRequestError::from)?;
         let verified = update.verify(&verdicts)?;
         if let Author::Client(inner) = &author {
             // The node would refuse the same, with less to say about it.

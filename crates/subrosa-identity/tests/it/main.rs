@@ -1,13 +1,18 @@
 //! Behaviour of the identity crate through its public interface.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test stops")]
 
+mod bits;
+mod hostile;
 mod log;
 mod properties;
 mod replay;
 mod request;
+mod signers;
+mod vectors_files;
 mod vectors_keys;
 mod vectors_logs;
 mod vectors_passkeys;
 mod vectors_signatures;
+mod vectors_wallets;
 mod vectors_wire;
 mod world;

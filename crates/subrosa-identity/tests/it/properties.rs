@@ -8,7 +8,7 @@ use subrosa_identity::{
     VerifiedUpdate, inbox_of_credential, recover_ethereum_address,
 };
 use subrosa_types::SequenceId;
-use subrosa_vectors::{Family, bytes};
+use subrosa_vectors::{Family, bytes, list};
 
 use crate::world::{World, installation, wallet};
 
@@ -17,11 +17,13 @@ static UPDATES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let mut updates = Vec::new();
     Family::load("identity/association_logs")
         .each(|_, file| {
-            let entries = file["cases"].as_array().unwrap().iter().flat_map(|c| c["log"].as_array().unwrap());
+            let entries = list(&file["cases"]).iter().flat_map(|case| list(&case["log"]));
             updates.extend(entries.filter(|e| !e["update"].is_null()).map(|e| bytes(&e["update"])));
             1
         })
         .finish();
+    // Another folder may have no logs.
+    updates.push(Vec::new());
     updates
 });
 

@@ -1,13 +1,19 @@
 //! Vectors about signature texts and the kinds of signatures.
 
+use prost::Message as _;
 use serde_json::Value;
+use sha2::Sha512;
+use sha3::{Digest as _, Keccak256};
 use subrosa_identity::{
-    AccountId, AccountIdError, ChainCheck, ChainVerdicts, DecodeError, Identifier, IdentityAction, IdentityUpdate,
-    LegacyDelegatedSignature, LegacyWalletSignature, MemberIdentifier, Passkey, PasskeySignature, UnverifiedSignature,
-    Verdict, VerifyError, WalletKey, eip191_hash, recover_ethereum_address,
+    ChainVerdicts, Identifier, IdentityAction, IdentityUpdate, LegacyDelegatedSignature, LegacyWalletSignature,
+    MemberIdentifier, Passkey, PasskeySignature, SignatureKind, UnverifiedSignature, VerifyError, WalletKey,
+    eip191_hash, recover_ethereum_address,
 };
+use subrosa_proto::xmtp::identity::associations as proto;
 use subrosa_types::hex;
-use subrosa_vectors::{Family, bytes, number, text};
+use subrosa_vectors::{Family, bytes, list, number, text};
+
+use crate::signers::{PasskeyKey, client_data};
 
 const NO_CHAIN: ChainVerdicts = ChainVerdicts::none();
 
@@ -56,7 +62,7 @@ fn unsigned_action(action: &Value) -> IdentityAction {
 fn vectors_signature_texts() {
     Family::load("identity/signature_texts")
         .each(|_, file| {
-            let cases = file["cases"].as_array().unwrap();
+            let cases = list(&file["cases"]);
             for case in cases {
                 let actions = case["actions"].as_array().unwrap().iter().map(unsigned_action).collect();
                 let inbox = text(&case["inbox_id"]).to_owned();
@@ -64,14 +70,26 @@ fn vectors_signature_texts() {
                 assert_eq!(update.signature_text(), text(&case["text"]), "{}", case["name"]);
                 assert_eq!(update.signature_text().as_bytes(), bytes(&case["text_utf8_hex"]));
                 assert_eq!(eip191_hash(&update.signature_text())[..], bytes(&case["eip191_hash"]));
+                if let Some(digest) = case.get("sha512") {
+                    assert_eq!(Sha512::digest(update.signature_text())[..], bytes(digest));
+                }
+                if let Some(want) = case.get("passkey_challenge") {
+                    check_challenge(&update.signature_text(), text(want));
+                }
             }
-            let text_only = file["text_only"].as_array().unwrap();
+            let text_only = list(&file["text_only"]);
             for case in text_only {
                 check_text_only(text(&case["text"]));
             }
             cases.len() + text_only.len()
         })
         .finish();
+}
+
+/// An assertion with this challenge is one over this text.
+fn check_challenge(signed_text: &str, challenge: &str) {
+    let signature = PasskeyKey::new(1).sign_client_data(client_data(challenge).as_bytes());
+    assert!(UnverifiedSignature::Passkey(Box::new(signature)).verify(signed_text, &NO_CHAIN).is_ok());
 }
 
 /// Rebuilds a text about one passkey from its own lines.
@@ -103,10 +121,16 @@ fn check_text_only(want: &str) {
 fn vectors_erc191_signatures() {
     Family::load("identity/erc191_signatures")
         .each(|_, file| {
-            let (valid, variants) = (file["valid"].as_array().unwrap(), file["variants"].as_array().unwrap());
+            let (valid, variants) = (list(&file["valid"]), list(&file["variants"]));
             for case in valid {
                 let key = WalletKey::from_bytes(&bytes(&case["private_key"]).try_into().unwrap()).unwrap();
                 assert_eq!(key.address(), text(&case["address"]));
+                if let Some(point) = case.get("public_key_uncompressed") {
+                    assert_eq!(address_of(&bytes(point)), text(&case["address"]));
+                }
+                if let Some(shown) = case.get("address_checksum") {
+                    assert_eq!(Identifier::parse_ethereum(text(shown)), Ok(key.identifier()));
+                }
                 assert_eq!(eip191_hash(text(&case["text"]))[..], bytes(&case["eip191_hash"]));
                 assert_eq!(key.sign(text(&case["text"]))[..], bytes(&case["signature"]));
                 let recovered = recover_ethereum_address(&eip191_hash(text(&case["text"])), &bytes(&case["signature"]));
@@ -130,12 +154,20 @@ fn vectors_erc191_signatures() {
         .finish();
 }
 
+/// The address of an uncompressed point.
+fn address_of(point: &[u8]) -> String {
+    format!("0x{}", hex::encode(&Keccak256::digest(&point[1..])[12..]))
+}
+
 #[test]
 fn vectors_passkey_signatures() {
     Family::load("identity/passkey_signatures")
         .each(|_, file| {
-            let cases = file["cases"].as_array().unwrap();
+            let cases = list(&file["cases"]);
             for case in cases {
+                if let Some(shown) = case["client_data_json_text"].as_str() {
+                    assert_eq!(shown.as_bytes(), bytes(&case["client_data_json"]));
+                }
                 let signature = PasskeySignature {
                     public_key: bytes(&case["public_key"]),
                     signature: bytes(&case["signature_der"]),
@@ -170,91 +202,86 @@ fn vectors_passkey_signatures() {
 fn vectors_legacy_delegated() {
     Family::load("identity/legacy_delegated")
         .each(|_, file| {
-            let cases = file["cases"].as_array().unwrap();
+            let cases = list(&file["cases"]);
             for case in cases {
                 let wallet = bytes(&case["wallet_signature"]);
                 let (rs, recovery) = (wallet[..64].to_vec(), u32::from(wallet[64]));
                 let key = WalletKey::from_bytes(&bytes(&case["legacy_private_key"]).try_into().unwrap()).unwrap();
                 assert_eq!(key.address(), text(&case["legacy_key_address"]));
                 assert_eq!(key.sign(text(&case["signed_text"]))[..], bytes(&case["legacy_signature"]));
-                for wallet_signature in [
-                    LegacyWalletSignature::WalletEcdsaCompact { bytes: rs.clone(), recovery },
-                    LegacyWalletSignature::EcdsaCompact { bytes: rs.clone(), recovery: recovery % 27 + 27 },
+                if let Some(signed) = case.get("create_identity_text") {
+                    let recovered = recover_ethereum_address(&eip191_hash(text(signed)), &wallet);
+                    assert_eq!(recovered.unwrap().0, text(&case["wallet"]));
+                    assert!(text(signed).contains(&format!("\n{}\n", text(&case["key_bytes"]))));
+                }
+                // The same in either form of the old message and either encoding of its number.
+                for (recovery, form) in [
+                    (recovery, LegacyWalletSignature::EcdsaCompact { bytes: rs.clone(), recovery }),
+                    (recovery, LegacyWalletSignature::WalletEcdsaCompact { bytes: rs.clone(), recovery }),
+                    (
+                        recovery % 27 + 27,
+                        LegacyWalletSignature::EcdsaCompact { bytes: rs.clone(), recovery: recovery % 27 + 27 },
+                    ),
                 ] {
                     let signature = LegacyDelegatedSignature {
                         key_bytes: bytes(&case["key_bytes"]),
-                        wallet_signature: Some(wallet_signature),
+                        wallet_signature: Some(form),
                         signature: bytes(&case["legacy_signature"]),
                     };
                     let signature = UnverifiedSignature::LegacyDelegated(Box::new(signature));
                     let verified = signature.verify(text(&case["signed_text"]), &NO_CHAIN).unwrap();
                     assert_eq!(verified.signer().text(), text(&case["signer"]));
-                    assert_eq!(verified.seen_value()[..64], bytes(&case["seen_value"])[..64]);
+                    let want = bytes(&case["seen_value"]);
+                    assert_eq!(verified.seen_value()[..64], want[..64]);
+                    assert_eq!(u32::from(verified.seen_value()[64]), recovery);
+                    assert_eq!(recovery == u32::from(wallet[64]), verified.seen_value() == want);
                     let other_text = signature.verify("another text", &NO_CHAIN);
                     assert_eq!(other_text, Err(VerifyError::LegacyKeyInvalid));
                 }
+                if let Some(message) = case.get("signature_message") {
+                    check_legacy_message(case, &bytes(message));
+                }
             }
+            check_named_logs(list(&file["see_also"]));
             cases.len()
         })
         .finish();
 }
 
-#[test]
-fn vectors_smart_contract_wallet() {
-    Family::load("identity/smart_contract_wallet")
-        .each(|_, file| {
-            let remote = &file["remote_verification"];
-            assert_eq!(eip191_hash(text(&remote["text"]))[..], bytes(&remote["eip191_hash"]));
-            check_published_update(remote);
-            let cases = file["account_ids"]["cases"].as_array().unwrap();
-            for case in cases {
-                assert_eq!(outcome(case), text(&case["outcome"]), "{}", case["name"]);
-            }
-            cases.len() + 1
-        })
-        .finish();
-}
-
-/// The client asks the same question for every slot; each different one is listed once here.
-fn check_published_update(remote: &Value) {
-    let update = IdentityUpdate::from_bytes(&bytes(&remote["published_update"])).unwrap();
-    assert_eq!(update.signature_text(), text(&remote["text"]));
-    let asked = &remote["requests"][1];
-    let check = ChainCheck {
-        account_id: AccountId::parse(text(&asked["account_id"])).unwrap(),
-        hash: bytes(&asked["hash"]).try_into().unwrap(),
-        signature: bytes(&asked["signature"]),
-        block_number: Some(number(&asked["block_number"])),
-    };
-    assert_eq!(update.chain_checks(), std::slice::from_ref(&check));
-    assert_eq!(update.verify(&NO_CHAIN), Err(VerifyError::ChainUnknown));
-    let rejected = ChainVerdicts::from_iter([(check.clone(), Verdict::Invalid)]);
-    assert_eq!(update.verify(&rejected), Err(VerifyError::ContractWalletRejected));
-    let accepted = ChainVerdicts::from_iter([(check, Verdict::Valid)]);
-    assert!(update.verify(&accepted).is_ok());
-}
-
-/// What an inbox creation by this account comes to, when its verifier accepts everything.
-fn outcome(case: &Value) -> String {
-    let account_id = match AccountId::parse(text(&case["account_id"])) {
-        Ok(account_id) => account_id,
-        Err(AccountIdError::Parts) => return decode_kind(&DecodeError::AccountIdParts, case),
-        Err(_) => return decode_kind(&DecodeError::AccountIdSyntax, case),
-    };
-    assert_eq!(case["parses"], true);
-    let signature = UnverifiedSignature::ContractWallet { account_id, block_number: Some(0), signature: vec![1, 2, 3] };
-    let check = signature.chain_check("text").unwrap();
-    match signature.verify("text", &ChainVerdicts::from_iter([(check, Verdict::Valid)])) {
-        Ok(verified) => match verified.signer().text().strip_prefix("0x") {
-            Some(_) => format!("ok chain {}", verified.chain_id().unwrap()),
-            // The signer is not the prefixed address that the case creates its inbox with.
-            None => "MissingExistingMember".to_owned(),
-        },
-        Err(error) => format!("{error:?}"),
+/// The whole signature as message: decodes, verifies, and encodes to the same bytes.
+fn check_legacy_message(case: &Value, message: &[u8]) {
+    let signature = proto::Signature::decode(message).unwrap();
+    if let Some(proto::signature::Signature::DelegatedErc191(legacy)) = &signature.signature {
+        let key = legacy.delegated_key.as_ref().unwrap();
+        assert_eq!(key.encode_to_vec(), bytes(&case["signed_public_key"]));
+        assert_eq!(key.key_bytes, bytes(&case["key_bytes"]));
     }
+    let revoke = proto::RevokeAssociation {
+        member_to_revoke: Some(MemberIdentifier::Ethereum(String::new()).to_proto()),
+        recovery_identifier_signature: Some(signature.clone()),
+    };
+    let action = proto::IdentityAction { kind: Some(proto::identity_action::Kind::Revoke(revoke)) };
+    let update = proto::IdentityUpdate { actions: vec![action], ..Default::default() };
+    let update = IdentityUpdate::from_proto(update).unwrap();
+    let [IdentityAction::RevokeAssociation { signature: read, .. }] = update.actions() else { panic!("one action") };
+    let verified = read.verify(text(&case["signed_text"]), &NO_CHAIN).unwrap();
+    assert_eq!(verified.signer().text(), text(&case["signer"]));
+    assert_eq!(verified.kind(), SignatureKind::LegacyDelegated);
+    assert_eq!(verified.seen_value(), bytes(&case["seen_value"]));
+    assert_eq!(proto::IdentityUpdate::decode(&update.to_bytes()[..]).unwrap(), update.to_proto());
+    let bytes = update.to_bytes();
+    assert!(bytes.windows(message.len()).any(|part| part == message), "encoded otherwise");
 }
 
-fn decode_kind(error: &DecodeError, case: &Value) -> String {
-    assert_eq!(case["parses"], false);
-    format!("{error:?}")
+/// Logs that the file points to, where their own file is at hand.
+fn check_named_logs(names: &[Value]) {
+    let mut known = Vec::new();
+    let logs = Family::load("identity/association_logs").each(|_, file| {
+        known.extend(list(&file["cases"]).iter().map(|case| case["name"].clone()));
+        1
+    });
+    logs.finish();
+    for name in names {
+        assert!(known.is_empty() || known.contains(name), "{name}");
+    }
 }
