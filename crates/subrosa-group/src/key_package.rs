@@ -35,7 +35,7 @@ pub use keys::import_key_package;
 pub(crate) use keys::{OwnerKeys, reference, rows_of};
 pub use keys::{delete_key_package, key_package_rows, wrapper_row};
 pub use status::{KeyPackageStatus, Lifetime};
-pub use verify::{KeyPackageError, VerifiedKeyPackage, Wrapper};
+pub use verify::{KeyPackageError, VerifiedKeyPackage, Wrapper, key_package_reference};
 
 /// A key package just made, with everything its owner must keep.
 pub struct NewKeyPackage {

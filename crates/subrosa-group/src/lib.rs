@@ -35,7 +35,7 @@ pub use group::Group;
 pub use key_package::import_key_package;
 pub use key_package::{
     KeyPackageError, KeyPackageStatus, Lifetime, NewKeyPackage, NewKeyPackageError, VerifiedKeyPackage, Wrapper,
-    delete_key_package, key_package_rows, wrapper_row,
+    delete_key_package, key_package_reference, key_package_rows, wrapper_row,
 };
 pub use leaf::{Leaf, Sender};
 pub use permission::{Changes, Rules, may};

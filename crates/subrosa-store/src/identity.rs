@@ -8,13 +8,13 @@ use std::fmt;
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SqliteConnection, delete, insert_into, update,
 };
-use subrosa_sync::Durability;
+use subrosa_sync::{Change, Durability};
 use subrosa_types::{InboxId, UnixNanos};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     Store, StoreError,
-    apply::Transaction,
+    apply::{self, Transaction},
     schema::{identity, pending_registration},
     value,
 };
@@ -75,26 +75,24 @@ impl Store {
     /// # Errors
     /// [`StoreError::OtherIdentity`] if there is another one: its key would be lost for good.
     pub fn save_identity(&self, new: &StoredIdentity) -> Result<(), StoreError> {
+        self.write(Durability::Power, |connection| save(connection, new))
+    }
+
+    /// Begins a registration: the identity, the bytes that will be sent, and what `key_package` says of the key
+    /// package among them. All or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherIdentity`] if there is another one; nothing was changed.
+    pub fn begin_registration(
+        &self,
+        new: &StoredIdentity,
+        pending: &PendingRegistration,
+        key_package: &[Change],
+    ) -> Result<(), StoreError> {
         self.write(Durability::Power, |connection| {
-            if let Some(old) = load(connection)?
-                && (old.inbox != new.inbox || old.seed != new.seed)
-            {
-                return Err(StoreError::OtherIdentity);
-            }
-            let columns = (
-                identity::inbox.eq(&new.inbox.as_bytes()[..]),
-                identity::seed.eq(&new.seed[..]),
-                identity::registered.eq(new.registered),
-                identity::hmac_root.eq(&new.hmac_root[..]),
-                identity::next_rotation.eq(new.next_rotation.as_nanos()),
-            );
-            insert_into(identity::table)
-                .values((identity::id.eq(ROW), columns))
-                .on_conflict(identity::id)
-                .do_update()
-                .set(columns)
-                .execute(connection)?;
-            Ok(())
+            save(connection, new)?;
+            apply::apply(connection, key_package)?;
+            save_pending(connection, pending)
         })
     }
 
@@ -103,11 +101,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoIdentity`] without one.
     pub fn set_registered(&self) -> Result<(), StoreError> {
-        self.write(Durability::Power, |connection| {
-            let changed = update(identity::table).set(identity::registered.eq(true)).execute(connection)?;
-            delete(pending_registration::table).execute(connection)?;
-            known(changed)
-        })
+        self.write(Durability::Power, finish)
     }
 
     /// Another installation of the inbox renewed the HMAC root.
@@ -147,19 +141,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn save_pending_registration(&self, pending: &PendingRegistration) -> Result<(), StoreError> {
+        self.write(Durability::Power, |connection| save_pending(connection, pending))
+    }
+
+    /// The same together with what `key_package` says of the key package that will be sent. All or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn begin_key_package(&self, pending: &PendingRegistration, key_package: &[Change]) -> Result<(), StoreError> {
         self.write(Durability::Power, |connection| {
-            let columns = (
-                pending_registration::identity_update.eq(&pending.identity_update),
-                pending_registration::key_package.eq(&pending.key_package),
-                pending_registration::stage.eq(pending.stage),
-            );
-            insert_into(pending_registration::table)
-                .values((pending_registration::id.eq(ROW), columns))
-                .on_conflict(pending_registration::id)
-                .do_update()
-                .set(columns)
-                .execute(connection)?;
-            Ok(())
+            apply::apply(connection, key_package)?;
+            save_pending(connection, pending)
         })
     }
 }
@@ -180,6 +172,50 @@ impl Transaction<'_> {
 /// Fails unless the one row was there.
 pub(crate) const fn known(changed: usize) -> Result<(), StoreError> {
     if changed == 0 { Err(StoreError::NoIdentity) } else { Ok(()) }
+}
+
+fn save(connection: &mut SqliteConnection, new: &StoredIdentity) -> Result<(), StoreError> {
+    if let Some(old) = load(connection)?
+        && (old.inbox != new.inbox || old.seed != new.seed)
+    {
+        return Err(StoreError::OtherIdentity);
+    }
+    let columns = (
+        identity::inbox.eq(&new.inbox.as_bytes()[..]),
+        identity::seed.eq(&new.seed[..]),
+        identity::registered.eq(new.registered),
+        identity::hmac_root.eq(&new.hmac_root[..]),
+        identity::next_rotation.eq(new.next_rotation.as_nanos()),
+    );
+    insert_into(identity::table)
+        .values((identity::id.eq(ROW), columns))
+        .on_conflict(identity::id)
+        .do_update()
+        .set(columns)
+        .execute(connection)?;
+    Ok(())
+}
+
+fn save_pending(connection: &mut SqliteConnection, pending: &PendingRegistration) -> Result<(), StoreError> {
+    let columns = (
+        pending_registration::identity_update.eq(&pending.identity_update),
+        pending_registration::key_package.eq(&pending.key_package),
+        pending_registration::stage.eq(pending.stage),
+    );
+    insert_into(pending_registration::table)
+        .values((pending_registration::id.eq(ROW), columns))
+        .on_conflict(pending_registration::id)
+        .do_update()
+        .set(columns)
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Marks the installation as known to the network, and forgets what was pending.
+pub(crate) fn finish(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let changed = update(identity::table).set(identity::registered.eq(true)).execute(connection)?;
+    delete(pending_registration::table).execute(connection)?;
+    known(changed)
 }
 
 fn load(connection: &mut SqliteConnection) -> Result<Option<StoredIdentity>, StoreError> {

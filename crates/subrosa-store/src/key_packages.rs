@@ -37,8 +37,9 @@ impl Store {
         })
     }
 
-    /// The package `current` is on the network: the others go at `delete_others_at`, unless that was decided before,
-    /// and the next rotation is at `next_rotation`.
+    /// The package `current` is on the network, and so is the installation: what was pending is forgotten, the other
+    /// packages go at `delete_others_at`, unless that was decided before, and the next rotation is at
+    /// `next_rotation`.
     ///
     /// # Errors
     /// [`StoreError::NoIdentity`] without an identity.
@@ -55,7 +56,8 @@ impl Store {
                 .set(key_packages::delete_at.eq(delete_others_at.as_nanos()))
                 .execute(connection)?;
             let rotation = own::next_rotation.eq(next_rotation.as_nanos());
-            identity::known(update(own::table).set(rotation).execute(connection)?)
+            update(own::table).set(rotation).execute(connection)?;
+            identity::finish(connection)
         })
     }
 

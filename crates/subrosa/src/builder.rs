@@ -7,11 +7,11 @@ use std::{
 
 use subrosa_envelope::hmac::HmacRootKey;
 use subrosa_group::Randomness;
-use subrosa_identity::{DEFAULT_NONCE, Identifier, InstallationKey, WalletKey, inbox_id};
+use subrosa_identity::{DEFAULT_NONCE, Identifier, InstallationKey, LogError, WalletKey, inbox_id};
 use subrosa_store::{Encryption, Location, Store, StoredIdentity};
 use subrosa_sync::Me;
 use subrosa_transport::Network;
-use subrosa_types::InboxId;
+use subrosa_types::{InboxId, SequenceId};
 use tokio::sync::broadcast;
 
 use crate::{
@@ -196,7 +196,8 @@ async fn new_identity(
     let directory = parts.identities.refresh(&[inbox]).await?;
     let count = match directory.log(&inbox) {
         Some(log) => log.latest()?.installations().count(),
-        None => 0,
+        // The lookup and the log contradict each other; nothing could be added to a log that does not begin.
+        None => return Err(LogError::MissingIdentityUpdate(SequenceId::START).into()),
     };
     if count >= MAX_INSTALLATIONS {
         return Err(OpenError::TooManyInstallations { inbox, count });

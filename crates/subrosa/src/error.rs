@@ -174,6 +174,9 @@ pub enum RegisterError {
     /// The stored update is damaged.
     #[error("the stored update is damaged")]
     Stored(#[from] DecodeError),
+    /// The stored key package is damaged.
+    #[error("the stored key package is damaged")]
+    StoredKeyPackage(#[from] subrosa_group::KeyPackageError),
     /// The log of the inbox cannot be followed.
     #[error("the identity log is not usable")]
     Log(#[from] LogError),
@@ -197,6 +200,7 @@ impl RegisterError {
             | Self::Refused(_)
             | Self::KeyPackage(_)
             | Self::Stored(_)
+            | Self::StoredKeyPackage(_)
             | Self::Log(_)
             | Self::Association(_) => false,
         }
@@ -302,6 +306,9 @@ pub enum SyncError {
     /// A key package could not be made.
     #[error("a key package could not be made")]
     KeyPackage(#[from] subrosa_group::NewKeyPackageError),
+    /// The stored key package is damaged.
+    #[error("the stored key package is damaged")]
+    StoredKeyPackage(#[from] subrosa_group::KeyPackageError),
 }
 
 impl SyncError {
@@ -318,7 +325,8 @@ impl SyncError {
             | Self::CannotBuild(_)
             | Self::Machine(_)
             | Self::State(_)
-            | Self::KeyPackage(_) => false,
+            | Self::KeyPackage(_)
+            | Self::StoredKeyPackage(_) => false,
         }
     }
 }

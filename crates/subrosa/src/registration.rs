@@ -5,13 +5,13 @@
 
 use std::{fmt, time::Duration};
 
-use subrosa_group::{NewKeyPackage, NewKeyPackageError};
+use subrosa_group::{NewKeyPackage, NewKeyPackageError, key_package_reference};
 use subrosa_identity::{
     ChainCheck, ChainVerdicts, Identifier, IdentityUpdate, InstallationKey, MemberIdentifier, SignatureRequest,
     SignatureRequestError, UnverifiedSignature, Verdict,
 };
 use subrosa_store::{PendingRegistration, Store, StoreError, StoredIdentity};
-use subrosa_sync::{Change, Durability};
+use subrosa_sync::Change;
 use subrosa_transport::{Network, NetworkError, Refusal};
 use subrosa_types::{InboxId, InstallationId};
 
@@ -20,7 +20,7 @@ use crate::{
     client::Client,
     error::{RegisterError, Unavailable},
     identities,
-    workers::ROTATION_PERIOD,
+    workers::{KEPT_AFTER_ROTATION, ROTATION_PERIOD},
 };
 
 /// Length of the root of our sender HMACs in bytes (groups §8.1).
@@ -136,7 +136,7 @@ impl Registration {
         let update = request.build().map_err(SignatureRequestError::from)?;
         update.verify(&verdicts)?;
         let hmac_root = parts.random.array::<{ HMAC_ROOT }>().map_err(NewKeyPackageError::from)?;
-        let key_package = prepare_key_package(&parts, &inbox, &key).await?;
+        let (key_package, kept) = new_key_package(&parts, &inbox, &key)?;
         let pending = PendingRegistration { identity_update: update.to_bytes(), key_package, stage: REGISTERING };
         let stored = StoredIdentity {
             inbox,
@@ -146,14 +146,8 @@ impl Registration {
             next_rotation: parts.clock.now().plus(ROTATION_PERIOD),
         };
         let (identity, bytes) = (stored.clone(), pending.clone());
-        // The identity last: once it is there, so is everything that registering needs.
-        parts
-            .store
-            .run(move |store| {
-                store.save_pending_registration(&bytes)?;
-                store.save_identity(&identity)
-            })
-            .await?;
+        // In one piece: once the identity is there, so is everything that registering needs.
+        parts.store.run(move |store| store.begin_registration(&identity, &bytes, &kept)).await?;
         publish(&parts, &stored, pending).await?;
         Ok(parts.client(stored))
     }
@@ -192,10 +186,11 @@ async fn publish(
             return Err(error.into());
         }
         // It lay here for so long that it has expired.
-        pending.key_package = prepare_key_package(parts, &stored.inbox, &key).await?;
+        let (key_package, kept) = new_key_package(parts, &stored.inbox, &key)?;
+        pending.key_package = key_package;
         let renewed = pending.clone();
-        parts.store.run(move |store| store.save_pending_registration(&renewed)).await?;
-        parts.network.upload_key_package(pending.key_package).await?;
+        parts.store.run(move |store| store.begin_key_package(&renewed, &kept)).await?;
+        parts.network.upload_key_package(pending.key_package.clone()).await?;
     }
     let published = parts.network.publish_identity_update(update).await;
     match published {
@@ -211,7 +206,10 @@ async fn publish(
         }
         Err(error) => return Err(error.into()),
     }
-    parts.store.run(Store::set_registered).await?;
+    let current = key_package_reference(&pending.key_package)?;
+    let now = parts.clock.now();
+    let (old, next) = (now.plus(KEPT_AFTER_ROTATION), now.plus(ROTATION_PERIOD));
+    parts.store.run(move |store| store.key_package_rotated(&current, old, next)).await?;
     Ok(())
 }
 
@@ -227,7 +225,7 @@ async fn wait_until_shown(parts: &Parts, inbox: InboxId, installation: &Installa
         }
         tokio::time::sleep(wait).await;
     }
-    Err(RegisterError::NotShown)
+    if is_shown(parts, inbox, installation).await? { Ok(()) } else { Err(RegisterError::NotShown) }
 }
 
 /// Whether the log of the inbox makes this installation a member.
@@ -239,13 +237,16 @@ async fn is_shown(parts: &Parts, inbox: InboxId, installation: &InstallationId) 
     }
 }
 
-/// Makes a key package and stores its private parts; returns the bytes to upload.
-async fn prepare_key_package(parts: &Parts, inbox: &InboxId, key: &InstallationKey) -> Result<Vec<u8>, RegisterError> {
+/// Makes a key package: the bytes to upload, and what has to be stored before.
+fn new_key_package(
+    parts: &Parts,
+    inbox: &InboxId,
+    key: &InstallationKey,
+) -> Result<(Vec<u8>, Vec<Change>), NewKeyPackageError> {
     let now = parts.clock.now();
     let package = NewKeyPackage::create(inbox, key, now, &parts.random)?;
     let kept = Change::KeyPackageStored { hash_ref: package.hash_ref, created_at: now };
-    parts.store.apply(vec![Change::Rows(package.rows), kept], Durability::Power).await?;
-    Ok(package.bytes)
+    Ok((package.bytes, vec![Change::Rows(package.rows), kept]))
 }
 
 /// Adds a signature to a request; a contract wallet's is judged by its chain, which the node asks.

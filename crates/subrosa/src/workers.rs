@@ -10,9 +10,9 @@ use std::{
 };
 
 use subrosa_content::{Content, EncodedContent};
-use subrosa_group::{NewKeyPackage, RowChanges, delete_key_package};
+use subrosa_group::{NewKeyPackage, RowChanges, delete_key_package, key_package_reference};
 use subrosa_store::PendingRegistration;
-use subrosa_sync::{Change, Durability, Event, MembershipState};
+use subrosa_sync::{Change, Event, MembershipState};
 use subrosa_types::{GroupId, InboxId, UnixNanos};
 use tokio::sync::{Notify, broadcast::error::RecvError};
 
@@ -22,7 +22,7 @@ use crate::{error::SyncError, inner::Inner};
 pub(crate) const ROTATION_PERIOD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How long an old key package is kept after the new one was uploaded (sync §6.2).
-const KEPT_AFTER_ROTATION: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const KEPT_AFTER_ROTATION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the pending row is for: a key-package rotation.
 const ROTATING: i32 = 1;
@@ -73,6 +73,10 @@ async fn run(inner: Weak<Inner>, shared: Arc<Shared>, mut events: tokio::sync::b
         let sleep = {
             let Some(inner) = inner.upgrade() else { return };
             if let Err(error) = inner.run_due().await {
+                if shared.stopped.load(Ordering::Acquire) {
+                    // The database was closed under it.
+                    return;
+                }
                 tracing::warn!(%error, "work that is due could not be done");
                 LONGEST_SLEEP / 12
             } else {
@@ -146,6 +150,7 @@ impl Inner {
             None if due => self.begin_rotation(now).await?,
             None => return Ok(()),
         };
+        let current = key_package_reference(&key_package)?;
         let uploaded = self.network.upload_key_package(key_package).await;
         if let Err(error) = uploaded {
             if error.is_refusal() {
@@ -154,24 +159,18 @@ impl Inner {
             }
             return Err(error.into());
         }
-        self.store
-            .run(move |store| {
-                let packages = store.key_packages()?;
-                let newest = packages.last().map(|package| package.hash_ref.clone()).unwrap_or_default();
-                store.key_package_rotated(&newest, now.plus(KEPT_AFTER_ROTATION), now.plus(ROTATION_PERIOD))?;
-                store.set_registered()
-            })
-            .await?;
+        let (old, next) = (now.plus(KEPT_AFTER_ROTATION), now.plus(ROTATION_PERIOD));
+        self.store.run(move |store| store.key_package_rotated(&current, old, next)).await?;
         Ok(())
     }
 
     async fn begin_rotation(&self, now: UnixNanos) -> Result<Vec<u8>, SyncError> {
         let package = NewKeyPackage::create(&self.me.inbox, &self.me.key, now, &self.random)?;
         let kept = Change::KeyPackageStored { hash_ref: package.hash_ref, created_at: now };
-        self.store.apply(vec![Change::Rows(package.rows), kept], Durability::Power).await?;
         let key_package = package.bytes.clone();
         let pending = PendingRegistration { identity_update: Vec::new(), key_package: package.bytes, stage: ROTATING };
-        self.store.run(move |store| store.save_pending_registration(&pending)).await?;
+        let rows = [Change::Rows(package.rows), kept];
+        self.store.run(move |store| store.begin_key_package(&pending, &rows)).await?;
         Ok(key_package)
     }
 

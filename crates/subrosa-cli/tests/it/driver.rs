@@ -87,18 +87,34 @@ pub(crate) struct Driver {
     next: u64,
 }
 
+/// Opens the database of `who`, whatever is in it.
+pub(crate) fn create(url: &str, folder: &Path, who: u8) -> Value {
+    json!({
+        "op": "create",
+        "node": url,
+        "path": folder.join(format!("{who}.db")),
+        "db_key": format!("{:02x}", who + 100).repeat(32),
+    })
+}
+
 impl Driver {
     pub(crate) fn open(url: &str, folder: &Path, who: u8) -> Self {
-        let mut driver = Self { process: Running::start(&["drive"]), inbox: String::new(), next: 0 };
-        let made = driver.call(json!({
-            "op": "create",
-            "node": url,
-            "path": folder.join(format!("{who}.db")),
-            "wallet_key": format!("{who:02x}").repeat(32),
-            "db_key": format!("{:02x}", who + 100).repeat(32),
-        }));
-        driver.inbox = made["inbox"].as_str().unwrap().to_owned();
+        let mut driver = Self::start();
+        let mut create = create(url, folder, who);
+        create["wallet_key"] = format!("{who:02x}").repeat(32).into();
+        driver.inbox = driver.call(create)["inbox"].as_str().unwrap().to_owned();
         driver
+    }
+
+    /// A process without a client.
+    pub(crate) fn start() -> Self {
+        Self { process: Running::start(&["drive"]), inbox: String::new(), next: 0 }
+    }
+
+    /// Closes the client and ends.
+    pub(crate) fn exit(mut self) {
+        self.call(json!({ "op": "exit" }));
+        assert!(self.process.finish());
     }
 
     pub(crate) fn ask(&mut self, mut request: Value) {

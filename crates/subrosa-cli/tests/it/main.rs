@@ -6,5 +6,6 @@ mod demo;
 mod drive;
 mod driver;
 mod inspect;
+mod kill;
 mod node;
 mod run;

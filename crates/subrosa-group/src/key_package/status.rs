@@ -94,5 +94,6 @@ mod tests {
         assert_eq!(at(bytes, key.id(), inbox, earlier), KeyPackageStatus::Invalid(early));
         let malformed = KeyPackageStatus::Invalid(KeyPackageError::Malformed);
         assert_eq!(at(Some(&[1, 2, 3]), key.id(), inbox, made), malformed);
+        assert_eq!(crate::key_package_reference(&package.bytes), Ok(package.hash_ref));
     }
 }

@@ -176,6 +176,17 @@ impl VerifiedKeyPackage {
     }
 }
 
+/// The hash reference of a key package, which names it in storage; its lifetime does not matter.
+///
+/// # Errors
+/// [`KeyPackageError::Malformed`], [`KeyPackageError::Invalid`].
+pub fn key_package_reference(bytes: &[u8]) -> Result<Vec<u8>, KeyPackageError> {
+    let package = validate(KeyPackageIn::tls_deserialize_exact(bytes).map_err(|_| KeyPackageError::Malformed)?)?;
+    let provider = Provider::new(Rows::over([]), Randomness::os());
+    let reference = package.hash_ref(provider.crypto()).map_err(|_| KeyPackageError::Malformed)?;
+    Ok(reference.as_slice().to_vec())
+}
+
 /// The library's checks. Its last one asks the system clock for the lifetime; that verdict is replaced by
 /// [`check_lifetime`], so that the answer depends on the caller's time alone.
 fn validate(package: KeyPackageIn) -> Result<KeyPackage, KeyPackageError> {

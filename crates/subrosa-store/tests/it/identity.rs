@@ -57,6 +57,32 @@ fn an_identity_is_never_overwritten_by_another() {
 }
 
 #[test]
+fn a_registration_begins_with_everything_or_nothing() {
+    let store = memory();
+    let package = |byte: u8| {
+        [
+            Change::KeyPackageStored { hash_ref: vec![byte], created_at: at(1) },
+            put_row(row_key(&[], 32, &[byte]), b"private"),
+        ]
+    };
+    store.begin_registration(&own(), &pending(1), &package(1)).unwrap();
+    assert_eq!((store.identity().unwrap(), store.pending_registration().unwrap()), (Some(own()), Some(pending(1))));
+    let other = StoredIdentity { inbox: inbox(2), ..own() };
+    let refused = store.begin_registration(&other, &pending(2), &package(2));
+    assert!(matches!(refused, Err(StoreError::OtherIdentity)));
+    assert_eq!(store.pending_registration().unwrap(), Some(pending(1)), "what was under way stays");
+    assert_eq!((store.key_packages().unwrap().len(), store.installation_rows().unwrap().len()), (1, 1));
+
+    store.begin_key_package(&pending(3), &package(3)).unwrap();
+    assert_eq!(store.pending_registration().unwrap(), Some(pending(3)));
+    store.key_package_rotated(&[3], at(100), at(1_000)).unwrap();
+    assert!(store.identity().unwrap().unwrap().registered, "a key package in use belongs to a registered installation");
+    assert_eq!(store.pending_registration().unwrap(), None);
+    let in_use: Vec<_> = store.key_packages().unwrap().into_iter().filter(|one| one.delete_at.is_none()).collect();
+    assert_eq!(in_use.len(), 1);
+}
+
+#[test]
 fn only_an_identity_that_is_not_registered_is_discarded() {
     let store = memory();
     let stored = Change::KeyPackageStored { hash_ref: vec![1], created_at: at(1) };
