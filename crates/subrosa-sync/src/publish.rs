@@ -11,7 +11,7 @@ use subrosa_group::{
     welcome::Recipient,
 };
 use subrosa_intent::{IntentEvent, IntentState, PayloadClass};
-use subrosa_types::InstallationId;
+use subrosa_types::{InboxId, InstallationId};
 
 use crate::{
     data::{AdminChange, IntentData, MembershipUpdate, PolicyOption, PolicyTarget},
@@ -63,7 +63,7 @@ pub enum CannotBuild {
 /// What a membership change amounts to in the present epoch.
 struct MembershipPlan {
     new: Membership,
-    adds: BTreeSet<InstallationId>,
+    adds: BTreeMap<InstallationId, InboxId>,
     removes: BTreeSet<InstallationId>,
     new_inboxes: bool,
 }
@@ -105,9 +105,10 @@ impl Machine {
     pub fn key_packages_to_build(&self, intent: &Intent, directory: &Directory) -> BTreeSet<InstallationId> {
         match IntentData::from_bytes(intent.new.kind, &intent.new.data) {
             Ok(IntentData::Membership(update)) => {
-                self.plan_membership(&update, directory).map(|plan| plan.adds).unwrap_or_default()
+                let plan = self.plan_membership(&update, directory);
+                plan.map(|plan| plan.adds.into_keys().collect()).unwrap_or_default()
             }
-            Ok(IntentData::Readd(installations)) => self.readdable(&installations),
+            Ok(IntentData::Readd(installations)) => self.readdable(&installations).into_keys().collect(),
             _ => BTreeSet::new(),
         }
     }
@@ -247,7 +248,7 @@ impl Machine {
             new.failed.remove(installation.as_bytes().as_slice());
         }
         let leaves: BTreeSet<InstallationId> = self.group.leaves().iter().map(|leaf| leaf.installation).collect();
-        let adds = expected.adds.into_keys().filter(|installation| !leaves.contains(installation)).collect();
+        let adds = expected.adds.into_iter().filter(|(installation, _)| !leaves.contains(installation)).collect();
         Ok(MembershipPlan { new, adds, removes, new_inboxes })
     }
 
@@ -266,10 +267,10 @@ impl Machine {
         plan.adds.remove(&own);
         let wanted = plan.adds.len();
         let mut adds = Vec::with_capacity(wanted);
-        for installation in &plan.adds {
-            match key_packages.get(installation) {
-                Some(Some(key_package)) => adds.push(key_package.clone()),
-                _ => {
+        for (installation, inbox) in &plan.adds {
+            match usable(key_packages, installation, Some(*inbox)) {
+                Some(key_package) => adds.push(key_package.clone()),
+                None => {
                     plan.new.failed.insert(installation.as_bytes().to_vec());
                 }
             }
@@ -284,14 +285,14 @@ impl Machine {
         self.commit(commit, recipients).map(Some)
     }
 
-    /// Of these installations, those in the tree that are not ours.
-    fn readdable(&self, installations: &BTreeSet<InstallationId>) -> BTreeSet<InstallationId> {
+    /// Of these installations, those in the tree that are not ours, with the inboxes they are there for.
+    fn readdable(&self, installations: &BTreeSet<InstallationId>) -> BTreeMap<InstallationId, Option<InboxId>> {
         let own = self.me.key.id();
         self.group
             .leaves()
             .iter()
-            .map(|leaf| leaf.installation)
-            .filter(|leaf| *leaf != own && installations.contains(leaf))
+            .map(|leaf| (leaf.installation, leaf.inbox))
+            .filter(|(leaf, _)| *leaf != own && installations.contains(leaf))
             .collect()
     }
 
@@ -306,20 +307,31 @@ impl Machine {
         }
         let mut membership = self.current_membership()?;
         let mut adds = Vec::new();
-        for installation in &removes {
-            match key_packages.get(installation) {
-                Some(Some(key_package)) => adds.push(key_package.clone()),
-                _ => {
+        for (installation, inbox) in &removes {
+            match usable(key_packages, installation, *inbox) {
+                Some(key_package) => adds.push(key_package.clone()),
+                None => {
                     membership.failed.insert(installation.as_bytes().to_vec());
                 }
             }
         }
         let recipients = adds.iter().map(Recipient::from).collect();
-        let removes = removes.into_iter().collect();
+        let removes = removes.into_keys().collect();
         let context = ContextChange { membership: Some(membership), ..ContextChange::default() };
         let commit = CommitPlan { adds, removes, context };
         self.commit(commit, recipients).map(Some)
     }
+}
+
+/// The key package of an installation, if it is there and names the inbox that the installation belongs to. One that
+/// names another would pass here and break later welcomes (identity §10.2, §10.3).
+fn usable<'p>(
+    key_packages: &'p KeyPackages,
+    installation: &InstallationId,
+    inbox: Option<InboxId>,
+) -> Option<&'p VerifiedKeyPackage> {
+    let package = key_packages.get(installation)?.as_ref()?;
+    (package.installation() == *installation && Some(package.inbox()) == inbox).then_some(package)
 }
 
 fn replacing_metadata(metadata: MutableMetadata) -> CommitPlan {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use subrosa::{
-    Client, Encryption, Identifier, InboxId, Inboxes, KeyPackageStatus, Location, LookupError, Network, OpenError,
-    Opening, Reassign, RegisterError, SignatureKind, UnverifiedSignature, WalletKey,
+    ChangeError, Client, Clock as _, Encryption, GroupOptions, Identifier, InboxId, Inboxes, KeyPackageStatus,
+    Location, LookupError, Network, OpenError, Opening, Reassign, RegisterError, SignatureKind, SystemClock,
+    UnverifiedSignature, WalletKey,
 };
-use subrosa_identity::InstallationKey;
+use subrosa_group::NewKeyPackage;
+use subrosa_identity::{InstallationKey, SignatureRequest, inbox_id};
 use subrosa_testkit::World;
 
 fn wallet(number: u8) -> WalletKey {
@@ -135,6 +137,36 @@ async fn key_packages_are_judged_before_anybody_is_added() {
     assert_eq!(with[&nobody], KeyPackageStatus::Missing);
     let owner = KeyPackageStatus::WrongOwner { installation: alice.installation_id(), inbox: alice.inbox_id() };
     assert_eq!(with[&alice.installation_id()], owner);
+}
+
+/// An installation whose key package names somebody else's inbox is not added in that name, nor in its own.
+#[tokio::test]
+async fn a_key_package_in_the_name_of_another_inbox_is_left_out() {
+    let world = World::new();
+    let (alice, victim) = (client(&world, 1).await, client(&world, 2).await);
+    let (key, owner) = (InstallationKey::from_seed([0x66; 32]), wallet(6));
+    let inbox = inbox_id(&owner.identifier(), 1).unwrap();
+    let now = SystemClock.now();
+    let mut request = SignatureRequest::builder(inbox, now)
+        .create_inbox(owner.identifier(), 1)
+        .add_association(key.id(), owner.identifier())
+        .request();
+    request.add_wallet_signature(&owner.sign(request.text())).unwrap();
+    request.sign_with_installation(&key).unwrap();
+    world.node.publish_identity_update(request.build().unwrap()).await.unwrap();
+    let package = NewKeyPackage::create(&victim.inbox_id(), &key, now, &subrosa::Randomness::os()).unwrap();
+    world.node.upload_key_package(package.bytes).await.unwrap();
+
+    let statuses = alice.key_package_statuses(inbox, &[key.id()]).await.unwrap();
+    let wrong = KeyPackageStatus::WrongOwner { installation: key.id(), inbox: victim.inbox_id() };
+    assert_eq!(statuses[&key.id()], wrong);
+    let conversations = alice.conversations();
+    let refused = conversations.create_group(&[inbox], GroupOptions::default()).await;
+    assert!(matches!(refused, Err(ChangeError::NoUsableKeyPackage)), "{refused:?}");
+    let group = conversations.create_group(&[inbox, victim.inbox_id()], GroupOptions::default()).await.unwrap();
+    assert!(group.is_active().unwrap());
+    victim.conversations().sync().await.unwrap();
+    assert!(victim.conversations().get(group.id()).unwrap().is_some(), "who is what it says is added all the same");
 }
 
 #[tokio::test]
