@@ -30,7 +30,8 @@ const changes = {
 const conv = (group) => c.conversations().getConversationById(group);
 
 const operations = {
-  async create({ wallet_key, name, path: file, db_key }) {
+  async create({ wallet_key, name, path: file, db_key, new_inbox }) {
+    if (new_inbox) throw new Error('the official client makes no second inbox of an account');
     if (wallet_key) {
       c = await client(wallet(`0x${wallet_key}`), { db: path.basename(file, '.db3'), key: bytes(db_key) });
       return made();

@@ -78,7 +78,7 @@ export async function ours({ w = wallet(), db = fresh() } = {}) {
 }
 
 /** A client of ours that waits for the signature of this identifier; `unsigned` says what to sign. */
-export async function unregistered(name, db = fresh()) {
+export async function unregistered(name, how = {}) {
   const client = new Ours();
-  return Object.assign(client, { unsigned: await client.call('create', { ...place(db), name }), db });
+  return Object.assign(client, { unsigned: await client.call('create', { ...place(fresh()), name, ...how }) });
 }

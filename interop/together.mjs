@@ -489,6 +489,54 @@ scenario('passkey_accounts_both_ways', async () => {
   eq(await read(other, g.id()), ['to a passkey account'], 'which receives');
 });
 
+scenario('installations_of_both_kinds_in_one_inbox', async () => {
+  const [w, w2] = [wallet(), wallet()];
+  const [a, o2] = [await client(w), await ours({ w: w2 })];
+  const [o, a2] = [await ours({ w }), await client(w2)];
+  eq([o.inbox, a2.inboxId()], [a.inboxId(), o2.inbox], 'each joins the inbox that the other made');
+  const ids = (seen) => seen.installations.map((i) => i.id);
+  eq(ids(await sameInbox(a, o, o.inbox, 'made by the official client')), [a.installationId(), o.installation].sort(), 'two installations');
+  eq(ids(await sameInbox(a2, o2, o2.inbox, 'made by ours')), [a2.installationId(), o2.installation].sort(), 'two installations');
+  const friend = await client();
+  const g = await friend.conversations().createGroup([o.inbox, o2.inbox]);
+  await g.sendText('to all four');
+  for (const c of [a, a2]) eq(await texts(await find(c, g.id())), ['to all four'], 'the official installation reads');
+  for (const c of [o, o2]) eq(await read(c, g.id()), ['to all four'], 'ours reads');
+  await change(o, 'revoke', { installations: [a.installationId()] }, w);
+  eq(ids(await sameInbox(friend, o, o.inbox, 'ours revokes')), [o.installation], 'ours is left');
+  const others = await a2.revokeAllOtherInstallationsSignatureRequest();
+  await sign(others, w2, 'others');
+  await a2.applySignatureRequest(others);
+  eq(ids(await sameInbox(a2, o, a2.inboxId(), 'the official client revokes')), [a2.installationId()], 'the official one is left');
+});
+
+scenario('eleventh_installation_is_refused_by_both', async () => {
+  const w = wallet();
+  const all = [];
+  for (let i = 0; i < 5; i++) all.push(await ours({ w }), await client(w));
+  await rejects(() => client(w), 'an eleventh official installation');
+  await rejects(() => ours({ w }), 'an eleventh one of ours');
+  await change(all[0], 'revoke', { installations: [all[1].installationId()] }, w);
+  const one = await ours({ w });
+  eq((await sameInbox(all[3], one, one.inbox, 'full again')).installations.length, 10, 'one had room');
+});
+
+scenario('our_second_inbox_of_an_account', async () => {
+  const w = wallet();
+  const [old, friend] = [await ours({ w }), await client()];
+  const { text, missing } = await unregistered(named(ident(w))).then((o) => { o.exit(); return o.unsigned; });
+  eq([text.includes(old.inbox), missing.length], [true, 1], 'without asking for more it is the known inbox');
+  const again = await unregistered(named(ident(w)), { new_inbox: 7 });
+  const made = await signed(again, again.unsigned, w);
+  eq(made.inbox, xmtp.generateInboxId(ident(w), 7n), 'a second inbox');
+  eq(await xmtp.getInboxIdByIdentity(await backend(), ident(w)), made.inbox, 'the account is found there from now on');
+  await sameInbox(friend, old, made.inbox, 'the new one');
+  await sameInbox(friend, again, old.inbox, 'the old one');
+  const g = await friend.conversations().createGroup([made.inbox]);
+  await g.sendText('moved');
+  eq(await read(again, g.id()), ['moved'], 'and reached');
+});
+
 scenario('can_message_both_ways', async () => {
   const [o, a, stranger] = [await ours(), await client(), wallet()];
   const official = await a.canMessage([ident(o.w), ident(stranger)]);

@@ -144,14 +144,22 @@ impl Store {
         self.write(Durability::Power, |connection| save_pending(connection, pending))
     }
 
-    /// The same together with what `key_package` says of the key package that will be sent. All or nothing.
+    /// The same together with what `key_package` says of the key package that will be sent, which is replaced at
+    /// `next_rotation`, or earlier if it is used until then. All or nothing.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub fn begin_key_package(&self, pending: &PendingRegistration, key_package: &[Change]) -> Result<(), StoreError> {
+    /// [`StoreError::NoIdentity`] without an identity.
+    pub fn begin_key_package(
+        &self,
+        pending: &PendingRegistration,
+        key_package: &[Change],
+        next_rotation: UnixNanos,
+    ) -> Result<(), StoreError> {
         self.write(Durability::Power, |connection| {
             apply::apply(connection, key_package)?;
-            save_pending(connection, pending)
+            save_pending(connection, pending)?;
+            let rotation = identity::next_rotation.eq(next_rotation.as_nanos());
+            known(update(identity::table).set(rotation).execute(connection)?)
         })
     }
 }

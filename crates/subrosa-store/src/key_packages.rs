@@ -5,13 +5,7 @@ use subrosa_group::RowChanges;
 use subrosa_sync::Durability;
 use subrosa_types::UnixNanos;
 
-use crate::{
-    Store, StoreError,
-    apply::Transaction,
-    identity, mls,
-    schema::{identity as own, key_packages},
-    value,
-};
+use crate::{Store, StoreError, apply::Transaction, identity, mls, schema::key_packages, value};
 
 /// An own key package. Its private parts are rows of the installation.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,26 +31,18 @@ impl Store {
         })
     }
 
-    /// The package `current` is on the network, and so is the installation: what was pending is forgotten, the other
-    /// packages go at `delete_others_at`, unless that was decided before, and the next rotation is at
-    /// `next_rotation`.
+    /// The package `current` is on the network, and so is the installation: what was pending is forgotten, and the
+    /// other packages go at `delete_others_at`, unless that was decided before.
     ///
     /// # Errors
     /// [`StoreError::NoIdentity`] without an identity.
-    pub fn key_package_rotated(
-        &self,
-        current: &[u8],
-        delete_others_at: UnixNanos,
-        next_rotation: UnixNanos,
-    ) -> Result<(), StoreError> {
+    pub fn key_package_rotated(&self, current: &[u8], delete_others_at: UnixNanos) -> Result<(), StoreError> {
         self.write(Durability::Power, |connection| {
             update(key_packages::table)
                 .filter(key_packages::hash_ref.ne(current))
                 .filter(key_packages::delete_at.is_null())
                 .set(key_packages::delete_at.eq(delete_others_at.as_nanos()))
                 .execute(connection)?;
-            let rotation = own::next_rotation.eq(next_rotation.as_nanos());
-            update(own::table).set(rotation).execute(connection)?;
             identity::finish(connection)
         })
     }

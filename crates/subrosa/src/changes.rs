@@ -140,18 +140,21 @@ impl Inner {
         directory: &Directory,
     ) -> Result<(), ChangeError> {
         let own = self.me.key.id();
-        let wanted: Vec<InstallationId> = add
+        let wanted: BTreeMap<InstallationId, InboxId> = add
             .iter()
             .filter(|inbox| !record.members.contains_key(inbox))
-            .filter_map(|inbox| directory.log(inbox)?.latest().ok())
-            .flat_map(|state| state.installations().collect::<Vec<_>>())
-            .filter(|installation| *installation != own)
+            .filter_map(|inbox| Some((*inbox, directory.log(inbox)?.latest().ok()?)))
+            .flat_map(|(inbox, state)| state.installations().map(|one| (one, inbox)).collect::<Vec<_>>())
+            .filter(|(installation, _)| *installation != own)
             .collect();
         if wanted.is_empty() {
             return Ok(());
         }
-        let packages = self.fetch_key_packages(&wanted).await?;
-        if packages.values().all(Option::is_none) {
+        let installations: Vec<InstallationId> = wanted.keys().copied().collect();
+        let mut packages = self.fetch_key_packages(&installations).await?;
+        // One that names another inbox is no use either (identity §10.2).
+        packages.retain(|id, package| package.as_ref().map(|package| package.inbox()) == wanted.get(id).copied());
+        if packages.is_empty() {
             return Err(ChangeError::NoUsableKeyPackage);
         }
         let slot = self.groups.slot(group);

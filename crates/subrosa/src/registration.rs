@@ -189,7 +189,8 @@ async fn publish(
         let (key_package, kept) = new_key_package(parts, &stored.inbox, &key)?;
         pending.key_package = key_package;
         let renewed = pending.clone();
-        parts.store.run(move |store| store.begin_key_package(&renewed, &kept)).await?;
+        let next = parts.clock.now().plus(ROTATION_PERIOD);
+        parts.store.run(move |store| store.begin_key_package(&renewed, &kept, next)).await?;
         parts.network.upload_key_package(pending.key_package.clone()).await?;
     }
     let published = parts.network.publish_identity_update(update).await;
@@ -207,9 +208,8 @@ async fn publish(
         Err(error) => return Err(error.into()),
     }
     let current = key_package_reference(&pending.key_package)?;
-    let now = parts.clock.now();
-    let (old, next) = (now.plus(KEPT_AFTER_ROTATION), now.plus(ROTATION_PERIOD));
-    parts.store.run(move |store| store.key_package_rotated(&current, old, next)).await?;
+    let delete_others_at = parts.clock.now().plus(KEPT_AFTER_ROTATION);
+    parts.store.run(move |store| store.key_package_rotated(&current, delete_others_at)).await?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use std::{
 use subrosa_content::{Content, EncodedContent};
 use subrosa_group::{NewKeyPackage, RowChanges, delete_key_package, key_package_reference};
 use subrosa_store::PendingRegistration;
-use subrosa_sync::{Change, Event, MembershipState};
+use subrosa_sync::{Change, Durability, Event, MembershipState};
 use subrosa_types::{GroupId, InboxId, UnixNanos};
 use tokio::sync::{Notify, broadcast::error::RecvError};
 
@@ -155,12 +155,12 @@ impl Inner {
         if let Err(error) = uploaded {
             if error.is_refusal() {
                 // The node will never take these bytes; the next time makes new ones.
+                self.store.apply(vec![Change::RotateKeyPackageBy(now)], Durability::Power).await?;
                 self.store.run(|store| store.set_registered()).await?;
             }
             return Err(error.into());
         }
-        let (old, next) = (now.plus(KEPT_AFTER_ROTATION), now.plus(ROTATION_PERIOD));
-        self.store.run(move |store| store.key_package_rotated(&current, old, next)).await?;
+        self.store.run(move |store| store.key_package_rotated(&current, now.plus(KEPT_AFTER_ROTATION))).await?;
         Ok(())
     }
 
@@ -170,7 +170,9 @@ impl Inner {
         let key_package = package.bytes.clone();
         let pending = PendingRegistration { identity_update: Vec::new(), key_package: package.bytes, stage: ROTATING };
         let rows = [Change::Rows(package.rows), kept];
-        self.store.run(move |store| store.begin_key_package(&pending, &rows)).await?;
+        // The next time is set now: if the new package is used before we know that it arrived, that time comes first.
+        let next = now.plus(ROTATION_PERIOD);
+        self.store.run(move |store| store.begin_key_package(&pending, &rows, next)).await?;
         Ok(key_package)
     }
 

@@ -151,6 +151,9 @@ impl Driver {
         let mut builder = Client::builder(network, Location::File(how.path), encryption)
             .clock(Arc::new(Ahead(Duration::from_secs(how.ahead.unwrap_or(0)))))
             .workers(how.workers.unwrap_or(true));
+        if let Some(nonce) = how.new_inbox {
+            builder = builder.new_inbox(nonce);
+        }
         if let Some(key) = how.wallet_key {
             return self.opened(builder.open_with(&WalletKey::from_bytes(&key)?).await?);
         }

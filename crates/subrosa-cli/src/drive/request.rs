@@ -104,6 +104,8 @@ pub(super) struct Create {
     pub(super) db_key: Secret,
     /// Whether to do in the background what is due; yes if absent.
     pub(super) workers: Option<bool>,
+    /// The nonce of a second inbox, whatever inbox there is.
+    pub(super) new_inbox: Option<u64>,
     /// How many seconds the client's clock is ahead.
     pub(super) ahead: Option<u64>,
 }

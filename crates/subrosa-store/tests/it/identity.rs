@@ -73,9 +73,10 @@ fn a_registration_begins_with_everything_or_nothing() {
     assert_eq!(store.pending_registration().unwrap(), Some(pending(1)), "what was under way stays");
     assert_eq!((store.key_packages().unwrap().len(), store.installation_rows().unwrap().len()), (1, 1));
 
-    store.begin_key_package(&pending(3), &package(3)).unwrap();
+    store.begin_key_package(&pending(3), &package(3), at(1_000)).unwrap();
+    assert_eq!(store.identity().unwrap().unwrap().next_rotation, at(1_000));
     assert_eq!(store.pending_registration().unwrap(), Some(pending(3)));
-    store.key_package_rotated(&[3], at(100), at(1_000)).unwrap();
+    store.key_package_rotated(&[3], at(100)).unwrap();
     assert!(store.identity().unwrap().unwrap().registered, "a key package in use belongs to a registered installation");
     assert_eq!(store.pending_registration().unwrap(), None);
     let in_use: Vec<_> = store.key_packages().unwrap().into_iter().filter(|one| one.delete_at.is_none()).collect();
@@ -131,12 +132,12 @@ fn a_rotated_key_package_goes_after_its_time_with_its_keys() {
     };
     made(1);
     made(2);
-    store.key_package_rotated(&[2], at(100), at(1_000)).unwrap();
+    store.key_package_rotated(&[2], at(100)).unwrap();
     made(3);
-    store.key_package_rotated(&[3], at(200), at(2_000)).unwrap();
+    store.key_package_rotated(&[3], at(200)).unwrap();
     let all = [record(1, Some(100)), record(2, Some(200)), record(3, None)];
     assert_eq!(store.key_packages().unwrap(), all);
-    assert_eq!(store.identity().unwrap().unwrap().next_rotation, at(2_000));
+    assert_eq!(store.identity().unwrap().unwrap().next_rotation, at(500), "set when it was made");
     assert_eq!(store.expired_key_packages(at(99)).unwrap(), []);
     assert_eq!(store.expired_key_packages(at(100)).unwrap(), [record(1, Some(100))]);
 

@@ -110,6 +110,41 @@ async fn a_rotation_whose_answer_was_lost_goes_on_with_the_same_bytes() {
 }
 
 #[tokio::test]
+async fn a_new_key_package_used_before_its_owner_knows_of_it_is_replaced_too() {
+    let world = World::new();
+    let bob = world.person().await;
+    let alice = Somebody::new(&world).await;
+    let invite = async || {
+        bob.client.conversations().create_group(&[alice.client.inbox_id()], GroupOptions::default()).await.unwrap();
+        alice.client.conversations().sync().await.unwrap();
+    };
+    invite().await;
+    alice.network.fail_uploads(Fault::ReplyLost, 1);
+    assert!(alice.after(Duration::from_secs(6)).await.is_err());
+    let second = alice.key_package().await;
+    invite().await;
+    alice.after(Duration::ZERO).await.unwrap();
+    assert_eq!(alice.key_package().await, second, "the rotation that was begun is done");
+    alice.after(Duration::from_secs(6)).await.unwrap();
+    assert_ne!(alice.key_package().await, second);
+}
+
+#[tokio::test]
+async fn a_refused_rotation_is_begun_anew() {
+    let world = World::new();
+    let bob = world.person().await;
+    let alice = Somebody::new(&world).await;
+    bob.client.conversations().create_group(&[alice.client.inbox_id()], GroupOptions::default()).await.unwrap();
+    alice.client.conversations().sync().await.unwrap();
+    let first = alice.key_package().await;
+    alice.network.fail_uploads(Fault::Refused, 1);
+    assert!(alice.after(Duration::from_secs(6)).await.is_err());
+    assert_eq!(alice.key_package().await, first);
+    alice.after(Duration::ZERO).await.unwrap();
+    assert_ne!(alice.key_package().await, first);
+}
+
+#[tokio::test]
 async fn who_asked_to_leave_is_removed_by_the_super_admin() {
     let world = World::new();
     let (alice, bob, carol) = (world.person().await, world.person().await, world.person().await);
