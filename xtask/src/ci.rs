@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    Failed, codegen, deny, features, interop, layers, limits, package,
+    Failed, chain, codegen, deny, features, interop, layers, limits, package,
     run::{cargo, run, say},
     spec, vectors,
 };
@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     ("docs", true, docs),
     ("features", true, features::features),
     ("package", true, package::package),
+    ("chain", true, chain::chain),
     ("interop", true, || interop::interop(&interop::Options::default())),
     ("vectors", false, || vectors::vectors(false)),
     // The command of the README, as it stands there.
@@ -51,7 +52,9 @@ pub(crate) fn ci(fast: bool) -> Result<(), Failed> {
 }
 
 fn clippy() -> Result<(), Failed> {
-    run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+    // The feature brings the tests that need a chain, which `chain` runs.
+    let tests = ["--all-targets", "--features", "subrosa-testkit/anvil"];
+    run(cargo().args(["clippy", "--workspace", "--locked"]).args(tests).args(["--", "-D", "warnings"]))
 }
 
 fn docs() -> Result<(), Failed> {

@@ -1,6 +1,6 @@
 //! `interop`: the official client against our node, then the official client and ours together.
 
-mod libc;
+pub(crate) mod libc;
 pub(crate) mod node;
 pub(crate) mod official;
 

@@ -1,6 +1,7 @@
 //! Developer tasks. `cargo xtask help` lists them; each CI job is one of them.
 
 mod bench;
+mod chain;
 mod ci;
 mod codegen;
 mod deny;
@@ -9,6 +10,7 @@ mod fuzz;
 mod interop;
 mod layers;
 mod limits;
+mod npm;
 mod package;
 mod run;
 mod spec;
@@ -78,6 +80,14 @@ enum Task {
     ///
     /// Builds with coverage instrumentation into the target folder (minutes, the first time). Needs a C++ compiler.
     Fuzz(fuzz::Options),
+    /// Compile the contracts (Solidity) into the code that is checked in beside them. Needs node and npm.
+    Contracts {
+        /// Only compare, change nothing.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the contracts, start a development chain and test contract wallets on it. Needs node and npm.
+    Chain,
     /// Run the official client against our node, and together with our client.
     ///
     /// Needs node and npm. Where the C library is older than the official client's binary wants, a newer one is
@@ -105,6 +115,8 @@ fn main() -> ExitCode {
         Task::Package => package::package(),
         Task::Vectors { check } => vectors::vectors(check),
         Task::Fuzz(options) => fuzz::fuzz(&options),
+        Task::Contracts { check } => chain::contracts(check),
+        Task::Chain => chain::chain(),
         Task::Interop(options) => interop::interop(&options),
         Task::Bench(options) => bench::bench(&options),
     };
