@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use subrosa_chain::{ChainError, ChainVerifier};
 use subrosa_identity::{AccountId, ChainCheck, ChainVerdicts, Verdict};
 use subrosa_proto::xmtp::identity::api::v1 as api;
@@ -19,9 +20,6 @@ const QUESTIONS: usize = 256;
 
 /// Most different questions that judging one update, or one log, may need.
 pub(crate) const CHECKS: usize = 1024;
-
-/// Questions of one request that are on the way at the same time.
-const AT_A_TIME: usize = 16;
 
 /// Requests that ask chains at the same time; others wait for their turn.
 const ASKING: usize = 32;
@@ -123,17 +121,20 @@ impl Chains {
         };
         let mut answers: BTreeMap<_, _> =
             checks.iter().map(|check| (check.clone(), Answer::none(NoAnswer::Late))).collect();
-        let checks: Vec<ChainCheck> = checks.into_iter().collect();
+        // Each question on its own, so that a silent chain costs no other chain's answer. How many are on the way at
+        // the same time, the verifier bounds for each chain.
+        let questions = checks.into_iter().map(|check| async {
+            let said = verifier.verify(vec![check.clone()]).await;
+            (check, said)
+        });
+        let mut questions: FuturesUnordered<_> = questions.collect();
         // Whoever runs out of time keeps what was answered until then.
         let _ = tokio::time::timeout_at(Instant::now() + PATIENCE, async {
             let Ok(_turn) = self.0.turns.acquire().await else { return };
-            for some in checks.chunks(AT_A_TIME) {
-                let said = verifier.verify(some.to_vec()).await;
-                for (check, said) in some.iter().zip(said) {
-                    let reason = said.error.map(NoAnswer::from);
-                    let answer = Answer { verdict: said.verdict, block_number: said.block_number, reason };
-                    answers.insert(check.clone(), answer);
-                }
+            while let Some((check, said)) = questions.next().await {
+                let Some(said) = said.into_iter().next() else { continue };
+                let reason = said.error.map(NoAnswer::from);
+                answers.insert(check, Answer { verdict: said.verdict, block_number: said.block_number, reason });
             }
         })
         .await;

@@ -53,6 +53,16 @@ pub trait Layer: Send + Sync {
         call: Call<'a>,
         work: BoxFuture<'a, Result<T, NetworkError>>,
     ) -> BoxFuture<'a, Result<T, NetworkError>>;
+
+    /// Answers questions about contract wallets; by default the network does. A client that asks chains itself puts
+    /// its own answers here (identity §12.3).
+    fn contract_wallets<'a>(
+        &'a self,
+        network: &'a dyn Network,
+        checks: Vec<ChainCheck>,
+    ) -> BoxFuture<'a, Result<Vec<ContractVerdict>, NetworkError>> {
+        network.verify_contract_wallets(checks)
+    }
 }
 
 /// A network seen through a layer. It can be used as its layer, to steer and question that.
@@ -156,7 +166,8 @@ impl<L: Layer> Network for Layered<L> {
         &self,
         checks: Vec<ChainCheck>,
     ) -> BoxFuture<'_, Result<Vec<ContractVerdict>, NetworkError>> {
-        self.layer.around(Call::VerifyContractWallets, self.network.verify_contract_wallets(checks))
+        let work = self.layer.contract_wallets(&*self.network, checks);
+        self.layer.around(Call::VerifyContractWallets, work)
     }
 
     fn publish_commit_log(&self, entries: Vec<CommitLogUpload>) -> BoxFuture<'_, Result<(), NetworkError>> {

@@ -105,6 +105,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Asks these chains about contract wallets, instead of letting the node ask and believing it (identity §12.3).
+    #[cfg(feature = "chain")]
+    pub fn chains(mut self, chains: subrosa_chain::ChainVerifier) -> Self {
+        self.network = crate::chains::over(self.network, chains);
+        self
+    }
+
     /// Where the time comes from; by default from this machine.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;

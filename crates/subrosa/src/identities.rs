@@ -11,7 +11,7 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use subrosa_group::{Directory, IdentityNeed};
-use subrosa_identity::{ChainCheck, ChainVerdicts, EntryError, IdentityUpdate, InboxLog};
+use subrosa_identity::{ChainCheck, ChainVerdicts, EntryError, IdentityUpdate, InboxLog, Verdict};
 use subrosa_store::{LoggedUpdate, Store};
 use subrosa_transport::{Network, NodeMessage};
 use subrosa_types::{InboxId, SequenceId};
@@ -194,7 +194,8 @@ async fn ask_chains(network: &dyn Network, jobs: &[Job]) -> Result<(ChainVerdict
     ask(network, checks).await
 }
 
-/// Asks the node what chains say about these signatures (identity §12.2). An answer with an error is none.
+/// Asks the node, or the chains that were put in its place, about these signatures (identity §12). Also says why an
+/// answer is missing, if one is.
 pub(crate) async fn ask(
     network: &dyn Network,
     checks: Vec<ChainCheck>,
@@ -204,9 +205,10 @@ pub(crate) async fn ask(
     for chunk in checks.chunks(INBOXES_PER_REQUEST) {
         let answers = network.verify_contract_wallets(chunk.to_vec()).await?;
         for (check, answer) in chunk.iter().zip(answers) {
-            silent = silent.or(answer.error);
-            let verdict = answer.verdict;
-            verdicts.insert_at_block(check.clone(), verdict, answer.block);
+            if answer.verdict == Verdict::Unknown {
+                silent = silent.or(Some(answer.error.unwrap_or_default()));
+            }
+            verdicts.insert_at_block(check.clone(), answer.verdict, answer.block);
         }
     }
     Ok((verdicts, silent))

@@ -29,6 +29,14 @@ impl Inboxes {
         Self { network, clock: Arc::new(SystemClock) }
     }
 
+    /// Asks these chains about contract wallets, instead of letting the node ask and believing it (identity §12.3).
+    #[cfg(feature = "chain")]
+    #[must_use]
+    pub fn chains(mut self, chains: subrosa_chain::ChainVerifier) -> Self {
+        self.network = crate::chains::over(self.network, chains);
+        self
+    }
+
     /// Takes the time from elsewhere than this machine.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {

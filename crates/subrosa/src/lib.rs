@@ -11,7 +11,12 @@
 //! - [`Conversations`]: making, finding and syncing conversations (client §2)
 //! - [`Conversation`]: one group or direct message (client §3, §4)
 //! - [`MessageStream`], [`ConversationStream`]: what happens, as it happens (client §12)
+//!
+//! Feature `chain` (off by default) adds `ClientBuilder::chains` and `Inboxes::chains`: contract wallets are checked on
+//! chains of one's own choice, instead of believing the node (identity §12).
 mod builder;
+#[cfg(feature = "chain")]
+mod chains;
 mod changes;
 mod client;
 mod clock;
@@ -44,12 +49,14 @@ pub use inboxes::Inboxes;
 pub use push::HmacKeys;
 pub use registration::Registration;
 pub use streams::{ConversationStream, MessageStream, StreamOptions};
+#[cfg(feature = "chain")]
+pub use subrosa_chain::{ChainVerifier, ChainVerifierBuilder, EndpointError};
 pub use subrosa_content as content;
 pub use subrosa_envelope::limits::IDENTITY_UPDATES_PER_INBOX as MAX_IDENTITY_UPDATES;
 pub use subrosa_group::{KeyPackageError, KeyPackageStatus, Lifetime, Randomness, context::PolicySet};
 pub use subrosa_identity::{
-    AssociationState, Identifier, IdentifierError, Member as InboxMember, MemberIdentifier, PasskeySignature,
-    SignatureKind, UnverifiedSignature, WalletKey, verify_text,
+    AccountId, AccountIdError, AssociationState, Identifier, IdentifierError, Member as InboxMember, MemberIdentifier,
+    PasskeySignature, SignatureKind, UnverifiedSignature, WalletKey, verify_text,
 };
 pub use subrosa_store::{DatabaseKey, Encryption, Location, MessageOrder};
 pub use subrosa_sync::{

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed step fails its test")]
 
 mod client_flows;
+mod contract_wallets;
 mod crash;
 mod due;
 mod faults;
