@@ -1,15 +1,19 @@
 //! `subrosa node`: a delivery node until it is told to stop.
 
-use std::{fmt::Write as _, net::SocketAddr, path::PathBuf};
+use std::{convert::Infallible, fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 use subrosa_chain::ChainVerifier;
-use subrosa_node::{Node, NodeConfig, OpenError, ServeError, Served};
+use subrosa_node::{Node, NodeConfig, OpenError, Retention, ServeError, Served};
+use tokio::time::MissedTickBehavior;
 
 use crate::{
     failure::{Code, Failure},
     output, signals,
 };
+
+/// Time between two rounds of forgetting.
+const FORGETTING: Duration = Duration::from_secs(60 * 60);
 
 /// Where to listen, where to keep what is sent, and whom to ask about contract wallets.
 #[derive(Args)]
@@ -23,6 +27,10 @@ pub(crate) struct NodeArgs {
     /// Keep everything in memory; it is gone when the node ends.
     #[arg(long)]
     memory: bool,
+    /// Forget what clients can do without: messages after 30 days, welcomes and key packages after 90. Commits and
+    /// identities are kept for ever. Without it everything is.
+    #[arg(long)]
+    forget: bool,
     /// JSON-RPC endpoint of a chain, to check contract wallets on it; once per chain. Without it, CHAIN_RPC_<ID> in
     /// the environment counts, which is also the place for a URL with a key in it.
     #[arg(long = "chain", value_name = "ID=URL", value_parser = endpoint)]
@@ -59,6 +67,9 @@ pub(crate) async fn run(args: NodeArgs) -> Result<(), Failure> {
     };
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    if args.forget {
+        config.retention = Retention::deployed();
+    }
     config.chains = verifier(args.chains, environment)?;
     let chains = config.chains.clone();
     let mut stop = signals::Stop::listen()?;
@@ -80,6 +91,7 @@ pub(crate) async fn run(args: NodeArgs) -> Result<(), Failure> {
         }
         ended = served.ended() => Err(server_ended(ended)),
         ended = ended(&mut validation) => Err(server_ended(ended)),
+        never = forget_now_and_then(&node), if args.forget => match never {},
     }
 }
 
@@ -119,6 +131,20 @@ async fn ended(validation: &mut Option<Served>) -> Result<(), ServeError> {
     match validation {
         Some(validation) => validation.ended().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Removes what may be forgotten, at once and then from time to time. A failure is tried again at the next time.
+async fn forget_now_and_then(node: &Node) -> Infallible {
+    let mut times = tokio::time::interval(FORGETTING);
+    times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        times.tick().await;
+        match node.prune().await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "forgot what was old enough"),
+            Err(error) => tracing::warn!(%error, "nothing was forgotten"),
+        }
     }
 }
 

@@ -8,12 +8,16 @@ use std::{
 };
 
 use subrosa_envelope::GroupMessageInput;
+use subrosa_identity::{ChainVerdicts, WalletKey};
 use subrosa_node::{Node, NodeConfig, OpenError};
 use subrosa_transport::{GrpcNetwork, Network, RetryPolicy};
 use subrosa_types::{GroupId, SequenceId};
 use tokio::sync::mpsc;
 
-use crate::support::{ids, mls_message, read_all, send};
+use crate::{
+    identity::Account,
+    support::{ids, mls_message, read_all, send},
+};
 
 const GROUP: [u8; 16] = [7; 16];
 const FOLDER: &str = "SUBROSA_NODE_TEST_FOLDER";
@@ -114,6 +118,54 @@ async fn a_killed_node_loses_nothing_and_reuses_no_id() {
         assert!(after.keys().filter(|id| **id > newest).count() >= 100);
         before = after;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_killed_between_identity_updates_keeps_log_and_index_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let account = Account::new(1);
+    let wallet = |number: u8| WalletKey::from_bytes(&[number; 32]).unwrap();
+    let (mut child, network) = start(folder.path());
+    network.publish_identity_update(account.registration()).await.unwrap();
+    let (acknowledge, mut acknowledged) = mpsc::unbounded_channel();
+    for publisher in 0..4_u8 {
+        let (network, acknowledge) = (network.clone(), acknowledge.clone());
+        let updates: Vec<_> = (0..50_u8).map(|i| 2 + publisher * 50 + i).collect();
+        let updates =
+            updates.into_iter().map(|n| (n, account.link(&wallet(n), 2_000 + i64::from(n)))).collect::<Vec<_>>();
+        tokio::spawn(async move {
+            for (number, update) in updates {
+                if network.publish_identity_update(update).await.is_err() {
+                    return;
+                }
+                let _ = acknowledge.send(number);
+            }
+        });
+    }
+    drop(acknowledge);
+    let mut sure = Vec::new();
+    while let Some(number) = acknowledged.recv().await {
+        sure.push(number);
+        if sure.len() == 20 {
+            child.0.kill().unwrap();
+        }
+    }
+    drop((child, network));
+
+    let (_child, network) = start(folder.path());
+    let log = network.identity_updates(&[(account.inbox, SequenceId::START)]).await.unwrap().remove(0);
+    let updates: Vec<_> = log.into_iter().map(|entry| entry.update.unwrap()).collect();
+    // Every entry was judged on those before it.
+    let state = subrosa_node::associations(&[], &updates, &ChainVerdicts::none()).unwrap().state;
+    for number in 2..=201 {
+        let identifier = wallet(number).identifier();
+        let is_member = state.has_member(&identifier.clone().into());
+        assert!(is_member || !sure.contains(&number), "an acknowledged update is lost");
+        let found = network.inbox_ids(&[identifier]).await.unwrap()[0];
+        assert_eq!(found, is_member.then_some(account.inbox), "log and index agree about {number}");
+    }
+    network.publish_identity_update(account.link(&wallet(250), 9_000)).await.unwrap();
+    assert!(network.publish_identity_update(account.link(&wallet(sure[0]), 2_000 + i64::from(sure[0]))).await.is_err());
 }
 
 #[tokio::test]

@@ -1,18 +1,23 @@
 //! Identity logs and the address index (transport §4.6, identity §8).
 
+use std::sync::atomic::Ordering;
+
 use prost::Message;
 use subrosa_identity::{
     AccountId, ChainCheck, Identifier, IdentityUpdate, InstallationKey, SignatureRequest, SignatureRequestBuilder,
     Verdict, WalletKey, inbox_id,
 };
-use subrosa_node::{Node, NodeConfig};
+use subrosa_node::{Clock, Node, NodeConfig, Retention};
 use subrosa_proto::xmtp::identity::{api::v1 as api, associations as proto};
 use subrosa_transport::{Network, NetworkError, Outage, Refusal};
 use subrosa_types::{InboxId, SequenceId, UnixNanos};
 use subrosa_vectors::{Family, bytes, number, text};
 use tonic::Code;
 
-use crate::support::{IDENTITY, call, code, node};
+use crate::{
+    support::{IDENTITY, call, code, node},
+    validation::updates_of,
+};
 
 /// An account: a wallet, its inbox and an installation.
 pub(crate) struct Account {
@@ -169,6 +174,131 @@ async fn concurrent_updates_of_one_inbox_are_judged_one_after_the_other() {
     let accepted = futures::future::join_all(tries).await.into_iter().filter(|done| *done.as_ref().unwrap()).count();
     assert_eq!(accepted, 1);
     assert_eq!(log_of(&node, a.inbox).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_updates_that_exclude_each_other_exactly_one_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::open(NodeConfig::at(folder.path())).unwrap();
+    let a = Account::new(1);
+    node.publish_identity_update(a.registration()).await.unwrap();
+    // Whoever is first takes the say from the one who signed all of them.
+    let tries = (0..16).map(|number| {
+        let heir = WalletKey::from_bytes(&[100 + number; 32]).unwrap().identifier();
+        let update = a.sign(a.builder(2_000).change_recovery(heir, a.wallet.identifier()).request(), &[]);
+        let node = node.clone();
+        tokio::spawn(async move { node.publish_identity_update(update).await.is_ok() })
+    });
+    let accepted = futures::future::join_all(tries).await.into_iter().filter(|done| *done.as_ref().unwrap()).count();
+    assert_eq!(accepted, 1);
+    assert_eq!(log_of(&node, a.inbox).await, [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_last_place_in_a_log_is_given_once() {
+    let node = node();
+    let (a, other) = (Account::new(1), WalletKey::from_bytes(&[9; 32]).unwrap());
+    node.publish_identity_update(a.registration()).await.unwrap();
+    for i in 1..255 {
+        let update = if i % 2 == 1 { a.link(&other, 2_000 + i) } else { a.unlink(&other, 2_000 + i) };
+        node.publish_identity_update(update).await.unwrap();
+    }
+    assert_eq!(log_of(&node, a.inbox).await.len(), 255);
+    let tries = (0..16).map(|number| {
+        let update = a.link(&WalletKey::from_bytes(&[100 + number; 32]).unwrap(), 9_000);
+        let node = node.clone();
+        tokio::spawn(async move { node.publish_identity_update(update).await })
+    });
+    let answers: Vec<_> = futures::future::join_all(tries).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+    for answer in answers.into_iter().filter(Result::is_err) {
+        refused(answer, Refusal::FailedPrecondition);
+    }
+    let log = log_of(&node, a.inbox).await;
+    assert_eq!(log.len(), 256);
+    assert!(log.is_sorted_by(|a, b| a < b));
+}
+
+#[test]
+fn vectors_association_logs_fill_the_address_index() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    Family::load("identity/association_logs")
+        .each(|_, file| {
+            let good = |case: &&serde_json::Value| case["valid"] == true;
+            let mut published = 0;
+            for case in file["cases"].as_array().unwrap().iter().filter(good) {
+                let updates = updates_of(case).unwrap();
+                // No chain is asked here, and an update without actions is not taken.
+                if updates.iter().any(|update| update.actions.is_empty() || format!("{update:?}").contains("Erc6492")) {
+                    continue;
+                }
+                let node = node();
+                let mut named_once = std::collections::BTreeMap::new();
+                for update in updates {
+                    let decoded = IdentityUpdate::from_bytes(&update.encode_to_vec()).unwrap();
+                    for action in decoded.actions() {
+                        use subrosa_identity::IdentityAction::{AddAssociation, CreateInbox};
+                        let identifier = match action {
+                            CreateInbox { identifier, .. } => Some(identifier.clone()),
+                            AddAssociation { new_member, .. } => new_member.as_identifier(),
+                            _ => None,
+                        };
+                        named_once.extend(identifier.map(|identifier| (identifier.text(), identifier)));
+                    }
+                    let request = api::PublishIdentityUpdateRequest { identity_update: Some(update) };
+                    let path = format!("{IDENTITY}PublishIdentityUpdate");
+                    let answer: Result<api::PublishIdentityUpdateResponse, _> =
+                        runtime.block_on(call(&node, &path, &request));
+                    assert!(answer.is_ok(), "{}: {answer:?}", case["name"]);
+                    published += 1;
+                }
+                let members = case["expected_state"]["members"].as_array().unwrap();
+                for (name, identifier) in named_once {
+                    let is_member = members.iter().any(|member| member["identifier"] == name.as_str());
+                    let kind = if matches!(identifier, Identifier::Passkey(_)) { 2 } else { 1 };
+                    for asked in [kind, 3 - kind] {
+                        let question =
+                            api::get_inbox_ids_request::Request { identifier: name.clone(), identifier_kind: asked };
+                        let request = api::GetInboxIdsRequest { requests: vec![question] };
+                        let answer: api::GetInboxIdsResponse =
+                            runtime.block_on(call(&node, &format!("{IDENTITY}GetInboxIds"), &request)).unwrap();
+                        let want = (is_member && asked == kind).then(|| text(&case["inbox_id"]).to_owned());
+                        assert_eq!(answer.responses[0].inbox_id, want, "{}: {name}", case["name"]);
+                        assert_eq!(answer.responses[0].identifier_kind, asked);
+                    }
+                }
+            }
+            published
+        })
+        .finish();
+}
+
+#[tokio::test]
+async fn pruning_touches_neither_logs_nor_index() {
+    let at_once = Some(std::time::Duration::ZERO);
+    let retention = Retention { messages: at_once, welcomes: at_once, key_packages: at_once };
+    let time = std::sync::atomic::AtomicI64::new(1_000);
+    let clock = Clock::from_fn(move || UnixNanos::from_nanos(time.fetch_add(1_000, Ordering::Relaxed)));
+    let node = Node::open(NodeConfig { retention, clock, ..NodeConfig::in_memory() }).unwrap();
+    let a = Account::new(1);
+    node.publish_identity_update(a.registration()).await.unwrap();
+    node.prune().await.unwrap();
+    assert_eq!(log_of(&node, a.inbox).await, [1]);
+    assert_eq!(inbox_of(&node, a.wallet.identifier()).await, Some(a.inbox));
+}
+
+#[tokio::test]
+async fn an_update_that_would_fill_answers_is_refused() {
+    let node = node();
+    let a = Account::new(1);
+    node.publish_identity_update(a.registration()).await.unwrap();
+    let revoke = |count: u16| {
+        let gone = (0..count).map(|number| Identifier::parse_ethereum(&format!("0x{number:040x}")).unwrap());
+        let request = gone.fold(a.builder(2_000), |request, gone| request.revoke(gone, a.wallet.identifier()));
+        a.sign(request.request(), &[])
+    };
+    refused(node.publish_identity_update(revoke(700)).await, Refusal::InvalidArgument);
+    node.publish_identity_update(revoke(100)).await.unwrap();
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ fn label(kind: &str) -> &'static str {
 }
 
 /// The updates of a log as a node reads them: ascending, an id that is there already does not come again.
-fn updates_of(case: &Value) -> Option<Vec<proto::IdentityUpdate>> {
+pub(crate) fn updates_of(case: &Value) -> Option<Vec<proto::IdentityUpdate>> {
     let mut entries: Vec<&Value> = case["log"].as_array().unwrap().iter().collect();
     entries.sort_by_key(|entry| number(&entry["sequence_id"]));
     entries.dedup_by_key(|entry| number(&entry["sequence_id"]));
