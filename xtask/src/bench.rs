@@ -1,5 +1,6 @@
 //! `bench`: the same work by our client and by the official one, on the same node.
 
+mod identity;
 mod page;
 mod samples;
 
@@ -33,7 +34,8 @@ pub(crate) struct Options {
     /// How often each client does everything; the clients take turns, and which begins alternates.
     #[arg(long, default_value_t = 3, conflicts_with = "quick")]
     rounds: usize,
-    /// Only these sections: memory, register, create, change, send, join, read, many, stored, stream.
+    /// Only these sections: memory, register, create, change, send, join, read, many, stored, stream, identity. The last
+    /// needs neither node nor official client, and alone it replaces its section of the page.
     #[arg(long, value_name = "SECTION", value_delimiter = ',')]
     only: Vec<String>,
     /// Take our node and our client as they were built last.
@@ -52,6 +54,9 @@ enum Profile {
     Dev,
 }
 
+/// Where a whole run writes to.
+const PAGE: &str = "docs/performance.md";
+
 impl Profile {
     fn programs(self) -> PathBuf {
         target_folder().join(if self == Self::Release { "release" } else { "debug" })
@@ -65,8 +70,16 @@ impl Options {
 
     /// Where the comparison is kept, if anywhere.
     fn kept(&self) -> Option<PathBuf> {
-        let whole = !self.quick && self.only.is_empty() && self.profile == Profile::Release;
-        self.page.clone().or_else(|| whole.then(|| repository().join("docs/performance.md")))
+        let whole = !self.quick && (self.only.is_empty() || self.identity_alone()) && self.profile == Profile::Release;
+        self.page.clone().or_else(|| whole.then(|| repository().join(PAGE)))
+    }
+
+    fn identity_alone(&self) -> bool {
+        self.only == [identity::NAME]
+    }
+
+    fn identity_too(&self) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == identity::NAME)
     }
 
     /// The arguments both benchmarks understand.
@@ -80,8 +93,34 @@ impl Options {
     }
 }
 
-/// Builds, starts the node, runs both clients in turn, and compares.
+/// Builds, starts the node, runs both clients in turn, and compares; then verifies identities.
 pub(crate) fn bench(options: &Options) -> Result<(), Failed> {
+    let folder = target_folder().join("bench");
+    fs::create_dir_all(&folder)?;
+    if options.identity_alone() {
+        let section = identity::section(options, &folder)?;
+        println!("{section}");
+        if let Some(file) = options.kept() {
+            identity::refresh(&file, &section)?;
+            say(&format!("bench: written to {}", shown(&file)));
+        }
+        return Ok(());
+    }
+    let mut page = compare(options, &folder)?;
+    if options.identity_too() {
+        page = identity::put(&page, &identity::section(options, &folder)?);
+    }
+    println!("{page}");
+    if let Some(file) = options.kept() {
+        fs::write(&file, page)?;
+        say(&format!("bench: written to {}", shown(&file)));
+    }
+    say(&format!("bench: raw samples are in {}", shown(&folder)));
+    Ok(())
+}
+
+/// The comparison of both clients, as a page.
+fn compare(options: &Options, folder: &Path) -> Result<String, Failed> {
     // Before building, which is a load of its own.
     let mut circumstances = Circumstances::now(options.quick, options.rounds(), options.profile == Profile::Release)?;
     if !options.no_build {
@@ -89,9 +128,7 @@ pub(crate) fn bench(options: &Options) -> Result<(), Failed> {
     }
     let programs = options.profile.programs();
     let official = Official::installed(&target_folder().join("interop"))?;
-    let folder = target_folder().join("bench");
-    fs::create_dir_all(&folder)?;
-    let node = Node::start(&programs.join("subrosa"), &folder)?;
+    let node = Node::start(&programs.join("subrosa"), folder)?;
     say(&format!("bench: our node listens on {}", node.address()));
 
     let (mut theirs, mut ours) = (Samples::default(), Samples::default());
@@ -104,19 +141,12 @@ pub(crate) fn bench(options: &Options) -> Result<(), Failed> {
             let file = folder.join(format!("{who}-{}.json", round + 1));
             let mut command = if official_now { official_command(&official) } else { our_command(&programs, &node) };
             options.pass_on(command.arg("--json").arg(&file));
-            turn(&mut command, &node, &folder, who)?;
+            turn(&mut command, &node, folder, who)?;
             samples.add(&fs::read_to_string(&file)?)?;
         }
     }
     circumstances.ended()?;
-    let page = page::page(&circumstances, &theirs, &ours);
-    println!("{page}");
-    if let Some(file) = options.kept() {
-        fs::write(&file, page)?;
-        say(&format!("bench: written to {}", shown(&file)));
-    }
-    say(&format!("bench: raw samples are in {}", shown(&folder)));
-    Ok(())
+    Ok(page::page(&circumstances, &theirs, &ours))
 }
 
 fn build(profile: Profile) -> Result<(), Failed> {

@@ -104,6 +104,7 @@ fn fuzz_one(target: &str, program: &Path, options: &Options) -> Result<(), Faile
     let ran = run(fuzzer(program)
         .args(LIMITS)
         .arg(format!("-max_total_time={}", options.seconds))
+        .arg("-print_final_stats=1")
         .arg(format!("-artifact_prefix={}/", findings.display()))
         .args([&found, &committed]));
     ran.map_err(|Failed(why)| Failed(format!("fuzz: {target} has a finding in {}: {why}", findings.display())))?;

@@ -145,17 +145,34 @@ impl Circumstances {
             1 => "one round".to_owned(),
             n => format!("{n} rounds, the clients in turn, and which begins alternates"),
         };
+        let (system, caution) = (system(), self.caution());
+        format!(
+            "Measured {date} with {} ({built}, {compiler}) and {} on {cores} cores, {system}; {rounds}.{caution}\n",
+            ours.client, theirs.client
+        )
+    }
+
+    /// The same for what is measured without the official client.
+    pub(crate) fn told_alone(&self, client: &str) -> String {
+        let Self { date, cores, compiler, .. } = self;
+        let built = if self.release { "release profile" } else { "dev profile" };
+        let (system, caution) = (system(), self.caution());
+        format!("Measured {date} with {client} ({built}, {compiler}) on {cores} cores, {system}.{caution}\n")
+    }
+
+    /// What makes the figures less sure.
+    fn caution(&self) -> String {
         let quick = if self.quick { " A quick run with few repetitions: the figures are rough." } else { "" };
         let load = self.load.map_or_else(String::new, |load| {
             let busy = if load > 0.5 { ", so other programs may have taken part of the machine" } else { "" };
             format!(" Load average before: {load:.1}{busy}.")
         });
-        let system = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
-        format!(
-            "Measured {date} with {} ({built}, {compiler}) and {} on {cores} cores, {system}; {rounds}.{quick}{load}\n",
-            ours.client, theirs.client
-        )
+        format!("{quick}{load}")
     }
+}
+
+fn system() -> String {
+    format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)
 }
 
 /// The page.
@@ -209,7 +226,8 @@ fn row(words: &str, theirs: Option<&Measurement>, ours: Option<&Measurement>) ->
     Some(format!("| {words} | {unit} | {} | {} | {ratio} | {n} |\n", cell(theirs), cell(ours)))
 }
 
-fn cell(measurement: Option<&Measurement>) -> String {
+/// Median, least and greatest.
+pub(crate) fn cell(measurement: Option<&Measurement>) -> String {
     let Some(measurement) = measurement else { return "–".to_owned() };
     let median = short(measurement.median());
     let (least, greatest) = measurement.spread();
@@ -220,7 +238,7 @@ fn cell(measurement: Option<&Measurement>) -> String {
 }
 
 /// About three digits.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let decimals = match value.abs() {
         v if v < 9.995 => 2,
         v if v < 99.95 => 1,
