@@ -92,13 +92,10 @@ fn print(title: &str, outcomes: &BTreeMap<String, usize>) {
 
 #[test]
 fn no_bit_of_an_assertion_is_free() {
-    for seed in 1..=3 {
-        let key = PasskeyKey::new(seed);
-        for form in [key.key(), key.key_tagged(4)] {
-            let mut good = key.assert(TEXT);
-            good.public_key = form;
-            print("passkey", &flip_assertion(&good, TEXT));
-        }
+    let key = PasskeyKey::new(1);
+    for form in [key.key(), key.key_tagged(4)] {
+        let good = PasskeySignature { public_key: form, ..key.assert(TEXT) };
+        print("passkey", &flip_assertion(&good, TEXT));
     }
 }
 
@@ -122,7 +119,7 @@ fn vectors_passkey_single_bits() {
                 by_form.entry((bytes(&case["public_key"])[0], bytes(&case["client_data_json"]).len())).or_insert(case);
             }
             let mut checked = 0;
-            for case in by_form.values().take(6) {
+            for case in by_form.values().take(3) {
                 let good = PasskeySignature {
                     public_key: bytes(&case["public_key"]),
                     signature: bytes(&case["signature_der"]),
@@ -170,7 +167,7 @@ fn other_signer(bytes: Vec<u8>, text: &str) -> Option<MemberIdentifier> {
 
 #[test]
 fn a_bit_of_a_wallets_signature_makes_it_a_strangers_or_nothing() {
-    for seed in 1..=4 {
+    for seed in 1..=2 {
         let owner: MemberIdentifier = wallet(seed).identifier().into();
         let good = wallet(seed).sign(TEXT);
         for (bit, changed) in flipped(&good[..64]) {
@@ -192,7 +189,7 @@ fn a_bit_of_a_wallets_signature_makes_it_a_strangers_or_nothing() {
 
 #[test]
 fn no_bit_of_an_installations_signature_is_free() {
-    for seed in 1..=3 {
+    for seed in 1..=2 {
         let key = installation(seed);
         let good = key.sign_update(TEXT);
         let by = |public_key: &[u8], signature: Vec<u8>| {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test stops")]
 
 mod bits;
+mod histories;
 mod hostile;
 mod log;
 mod properties;

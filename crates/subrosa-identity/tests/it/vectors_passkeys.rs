@@ -9,7 +9,7 @@ use subrosa_identity::{
     WalletKey, inbox_id,
 };
 use subrosa_types::SequenceId;
-use subrosa_vectors::{Family, bytes, number, text};
+use subrosa_vectors::{Family, bytes, list, number, text};
 
 /// Keys of those who are no passkeys, by label.
 struct Keys {
@@ -20,9 +20,10 @@ struct Keys {
 impl Keys {
     fn load() -> Self {
         let path = subrosa_vectors::folder().join("identity/association_logs.json");
-        let json: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        // Another folder may have neither these keys nor what they sign.
+        let json = std::fs::read(path).map_or(Value::Null, |file| serde_json::from_slice(&file).unwrap());
         let secrets = |kind: &str, secret: &str| -> Vec<(String, [u8; 32])> {
-            let keys = json["test_keys"][kind].as_array().unwrap().iter();
+            let keys = list(&json["test_keys"][kind]).iter();
             keys.map(|key| (text(&key["label"]).to_owned(), bytes(&key[secret]).try_into().unwrap())).collect()
         };
         let wallets = secrets("eoa", "private_key").into_iter();
