@@ -4,6 +4,7 @@
 mod bits;
 mod histories;
 mod hostile;
+mod labels;
 mod log;
 mod properties;
 mod replay;
