@@ -358,3 +358,30 @@ fn set_policy(permissions: &mut PolicySet, target: &PolicyTarget, option: Policy
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use subrosa_group::{NewKeyPackage, Randomness};
+    use subrosa_identity::InstallationKey;
+    use subrosa_types::UnixNanos;
+
+    use super::*;
+
+    #[test]
+    fn a_key_package_of_another_installation_or_inbox_is_not_used() {
+        let now = UnixNanos::from_nanos(1_800_000_000_000_000_000);
+        let (inbox, other) = (InboxId::from_bytes([1; 32]), InboxId::from_bytes([2; 32]));
+        let (asked, served) = (InstallationKey::from_seed([3; 32]), InstallationKey::from_seed([4; 32]));
+        let package = |key| {
+            let made = NewKeyPackage::create(&inbox, key, now, &Randomness::os()).unwrap();
+            Some(VerifiedKeyPackage::verify(&made.bytes, now).unwrap())
+        };
+        let fetched = KeyPackages::from([(asked.id(), package(&asked))]);
+        assert!(usable(&fetched, &asked.id(), Some(inbox)).is_some());
+        assert!(usable(&fetched, &asked.id(), Some(other)).is_none());
+        assert!(usable(&fetched, &asked.id(), None).is_none());
+        let fetched = KeyPackages::from([(asked.id(), package(&served)), (served.id(), None)]);
+        assert!(usable(&fetched, &asked.id(), Some(inbox)).is_none());
+        assert!(usable(&fetched, &served.id(), Some(inbox)).is_none());
+    }
+}

@@ -70,16 +70,19 @@ const ROWS: &[(&str, &[&str])] = &[
     ("legacy key revokes or changes recovery", &["states::a_legacy_key_neither_revokes_nor_hands_over"]),
     ("one bad update in a log", &["states::a_bad_entry_ends_the_states_for_good"]),
     ("log of another inbox", &["states::the_log_of_another_inbox_is_refused"]),
-    (
-        "key package of another installation",
-        &["subrosa-group/tests/it/vectors_key_packages.rs::vectors_mls_credentials"],
-    ),
+    ("key package of another installation", KEY_PACKAGES),
     ("zero address as contract wallet", &["signatures::the_zero_address_is_for_verifiers_to_refuse"]),
     (
         "client data as JSON array, tag-5 passkey key",
         &["signatures::client_data_as_a_pair_is_accepted", "signatures::a_compact_passkey_is_an_identity_of_its_own"],
     ),
     ("update with no actions", &["states::an_update_without_actions_changes_nothing_of_an_inbox"]),
+];
+
+const KEY_PACKAGES: &[&str] = &[
+    "subrosa-group/tests/it/vectors_key_packages.rs::vectors_mls_credentials",
+    "subrosa-group/src/key_package/status.rs::a_package_is_worth_what_it_says_and_when",
+    "subrosa-sync/src/publish.rs::a_key_package_of_another_installation_or_inbox_is_not_used",
 ];
 
 /// Reads a file of the repository.
