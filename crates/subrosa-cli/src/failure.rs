@@ -15,17 +15,19 @@ pub(crate) struct Failure {
     code: Code,
 }
 
-/// Exit codes. 2 is taken by the command line itself.
+/// Why a command fails, for its exit code. 2 is taken by the command line itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Code {
     /// It was tried and did not work.
-    Failed = 1,
+    Failed,
     /// The arguments make no sense together.
-    Usage = 2,
+    Usage,
     /// The input is not what it should be, or does not verify.
-    BadInput = 3,
+    BadInput,
+    /// It cannot be told now: somebody did not answer.
+    Unchecked,
     /// Members of a conversation do not see the same.
-    Disagree = 4,
+    Disagree,
 }
 
 impl Failure {
@@ -37,6 +39,12 @@ impl Failure {
     /// Adds the cause, with its own causes.
     pub(crate) fn because(mut self, error: &dyn Error) -> Self {
         self.because = causes(error);
+        self
+    }
+
+    /// Adds the cause in words.
+    pub(crate) fn because_text(mut self, why: &str) -> Self {
+        self.because = vec![why.to_owned()];
         self
     }
 
@@ -66,7 +74,12 @@ impl Failure {
 
     /// The exit code of the process.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.code as u8)
+        ExitCode::from(match self.code {
+            Code::Failed => 1,
+            Code::Usage => 2,
+            Code::BadInput | Code::Unchecked => 3,
+            Code::Disagree => 4,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command `subrosa`: a demo, a node, a chat, and tools to look at the wire.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the input is not what it should be, 4 members disagree.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the input is not what it should be (or, for `verify`, cannot be told
+//! now), 4 members disagree.
 mod chat;
 mod demo;
 mod drive;
@@ -11,8 +12,11 @@ mod lines;
 mod log;
 mod node;
 mod output;
+mod paint;
 mod printable;
 mod signals;
+mod update;
+mod verify;
 
 use std::{future::Future, process::ExitCode};
 
@@ -46,6 +50,9 @@ enum Command {
     /// Show what bytes of the protocol say, as far as that needs no keys.
     #[command(subcommand, after_help = INSPECT_EXAMPLES)]
     Inspect(inspect::Inspect),
+    /// Replay identity logs and say who belongs to an inbox, who signed what, and why something is refused.
+    #[command(subcommand, after_help = VERIFY_EXAMPLES)]
+    Verify(verify::Verify),
     /// One client for a program: JSON lines on standard input and output.
     #[command(hide = true)]
     Drive,
@@ -58,8 +65,10 @@ Examples:
   subrosa chat --node http://127.0.0.1:5556 --db me.db
                                                    talk over it; run it twice, with two databases
   subrosa inspect identity-update update.bin       who signed what
+  subrosa verify inbox 0x…                         who belongs to an inbox, and why
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the input is not what it should be, 4 members disagree.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the input is not what it should be (verify: cannot be told now),
+4 members disagree.";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:
@@ -99,6 +108,15 @@ Examples:
 
 Exit code 3: the input does not decode; or it was shown, but does not verify.";
 
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  subrosa verify inbox 0x53345076950b1f02c87c8f9b796e515260fdcd7c
+                                 the inbox of this address, as the node on this machine knows it
+  subrosa verify log vectors/identity/association_logs.json
+                                 every log of a file, against what the file expects
+
+Exit codes: 0 accepted, 1 refused or not as expected, 2 wrong usage, 3 cannot be told now.";
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
@@ -118,6 +136,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Drive => block_on(drive::run()),
         Command::Node(args) => block_on(node::run(args)),
         Command::Inspect(what) => inspect::run(&what, now()),
+        Command::Verify(what) => block_on(verify::run(what)),
     }
 }
 

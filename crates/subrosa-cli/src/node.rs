@@ -42,12 +42,13 @@ pub(crate) struct NodeArgs {
 
 /// The endpoint of a chain, as given on the command line.
 #[derive(Clone, Debug)]
-struct Endpoint {
+pub(crate) struct Endpoint {
     chain: u64,
     url: String,
 }
 
-fn endpoint(text: &str) -> Result<Endpoint, &'static str> {
+/// Reads `ID=URL`.
+pub(crate) fn endpoint(text: &str) -> Result<Endpoint, &'static str> {
     let (chain, url) =
         text.split_once('=').ok_or("a chain's number, `=` and a URL are expected, such as 1=http://127.0.0.1:8545")?;
     let chain = chain.parse().map_err(|_| "what stands before `=` is not the number of a chain")?;
@@ -96,7 +97,7 @@ pub(crate) async fn run(args: NodeArgs) -> Result<(), Failure> {
 }
 
 /// Whom to ask about contract wallets: the environment, and the command line before it. `None` if nobody.
-fn verifier(
+pub(crate) fn verifier(
     chains: Vec<Endpoint>,
     environment: impl Iterator<Item = (String, String)>,
 ) -> Result<Option<ChainVerifier>, Failure> {

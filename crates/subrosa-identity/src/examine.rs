@@ -7,8 +7,8 @@ use subrosa_types::{InboxId, SequenceId};
 
 use crate::{
     AssociationError, AssociationState, ChainVerdicts, DecodeError, EntryError, IdentityAction, IdentityUpdate,
-    InboxLog, LogError, MemberIdentifier, Passkey, SignatureKind, UnverifiedSignature, VerifiedSignature,
-    VerifiedUpdate, VerifyError, verify,
+    InboxLog, LogError, MemberIdentifier, Passkey, SignatureKind, UnverifiedSignature, VerifiedSignature, VerifyError,
+    verify,
 };
 
 /// What a signature of an action stands for (identity §3.3).
@@ -64,10 +64,7 @@ impl Examination {
     /// Examines an update that follows a state, or nothing (identity §6.2).
     #[must_use]
     pub fn of(update: &IdentityUpdate, before: Option<&AssociationState>, verdicts: &ChainVerdicts) -> Self {
-        Self {
-            signatures: signatures(update, verdicts),
-            verdict: judge(update, before, verdicts).map(|(_, state)| state),
-        }
+        Self { signatures: signatures(update, verdicts), verdict: judge(update, before, verdicts) }
     }
 
     /// The faults of single signatures, with the index of their action. An update has the first that lasts as its
@@ -106,12 +103,11 @@ fn judge(
     update: &IdentityUpdate,
     before: Option<&AssociationState>,
     verdicts: &ChainVerdicts,
-) -> Result<(VerifiedUpdate, AssociationState), Refusal> {
+) -> Result<AssociationState, Refusal> {
     let verified = verify::verify(update, verdicts)
         .map_err(|(index, error)| Refusal { reason: error.into(), action: Some(index) })?;
-    let state = AssociationState::apply_or_stop(before.cloned(), &verified)
-        .map_err(|stop| Refusal { reason: stop.error.into(), action: stop.action })?;
-    Ok((verified, state))
+    AssociationState::apply_or_stop(before.cloned(), &verified)
+        .map_err(|stop| Refusal { reason: stop.error.into(), action: stop.action })
 }
 
 /// What the signatures of an action stand for, in the order of [`IdentityAction::signatures`].
@@ -170,6 +166,8 @@ pub struct EntryExamination {
 }
 
 /// Examines a log entry by entry. The first bad one decides about all after it; the outcome is that of [`InboxLog`].
+///
+/// A state that a caller keeps is copied by the next entry; one that was dropped is changed in place.
 #[derive(Clone, Debug)]
 pub struct LogExaminer {
     log: InboxLog,
@@ -223,21 +221,22 @@ impl LogExaminer {
         entry: Result<&IdentityUpdate, DecodeError>,
         verdicts: &ChainVerdicts,
     ) -> Result<EntryVerdict, LogError> {
-        let before = self.log.latest().ok();
-        let judged = match entry {
-            Ok(update) => judge(update, before.as_ref(), verdicts),
-            Err(error) => Err(Refusal { reason: error.into(), action: None }),
+        let verified = match entry {
+            Ok(update) => verify::verify(update, verdicts).map_err(|(index, error)| (error.into(), Some(index))),
+            Err(error) => Err((EntryError::Decode(error), None)),
         };
-        match judged {
-            Err(refusal) => {
-                self.log.push_refused(sequence, refusal.reason.clone())?;
-                Ok(EntryVerdict::Refused(refusal))
+        let verified = match verified {
+            Ok(verified) => verified,
+            Err((reason, action)) => {
+                self.log.push_refused(sequence, reason.clone())?;
+                return Ok(EntryVerdict::Refused(Refusal { reason, action }));
             }
-            Ok((verified, state)) => match self.log.push(sequence, &verified) {
-                Ok(()) => Ok(EntryVerdict::Accepted(state)),
-                Err(LogError::WrongInboxId { served }) => Ok(EntryVerdict::OtherInbox { served }),
-                Err(error) => Err(error),
-            },
+        };
+        match self.log.push_or_stop(sequence, &verified) {
+            Ok(()) => self.log.latest().map(EntryVerdict::Accepted),
+            Err((LogError::WrongInboxId { served }, _)) => Ok(EntryVerdict::OtherInbox { served }),
+            Err((LogError::Broken { reason, .. }, action)) => Ok(EntryVerdict::Refused(Refusal { reason, action })),
+            Err((error, _)) => Err(error),
         }
     }
 }

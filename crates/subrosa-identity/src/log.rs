@@ -179,15 +179,24 @@ impl InboxLog {
     /// [`LogError::NotAscending`], and nothing was appended; [`LogError::Broken`] if this entry or one before it is
     /// bad; [`LogError::WrongInboxId`] if it created another inbox.
     pub fn push(&mut self, sequence: SequenceId, update: &VerifiedUpdate) -> Result<(), LogError> {
-        self.check_ascending(sequence)?;
+        self.push_or_stop(sequence, update).map_err(|(error, _)| error)
+    }
+
+    /// The same; fails also with the index of the action that cannot be applied, if it is about one.
+    pub(crate) fn push_or_stop(
+        &mut self,
+        sequence: SequenceId,
+        update: &VerifiedUpdate,
+    ) -> Result<(), (LogError, Option<usize>)> {
+        self.check_ascending(sequence).map_err(|error| (error, None))?;
         if let Some((_, error)) = &self.broken {
             let error = error.clone();
             self.entries.push((sequence, None));
-            return Err(error);
+            return Err((error, None));
         }
-        match AssociationState::apply_owned(self.latest.take(), update) {
+        match AssociationState::apply_or_stop(self.latest.take(), update) {
             Ok(state) if state.inbox_id() != self.inbox => {
-                Err(self.push_broken(sequence, LogError::WrongInboxId { served: state.inbox_id() }))
+                Err((self.push_broken(sequence, LogError::WrongInboxId { served: state.inbox_id() }), None))
             }
             Ok(state) => {
                 self.entries.push((sequence, Some(update.clone())));
@@ -196,7 +205,10 @@ impl InboxLog {
                 self.latest = Some(state);
                 Ok(())
             }
-            Err(error) => Err(self.push_broken(sequence, LogError::Broken { at: sequence, reason: error.into() })),
+            Err(stop) => {
+                let error = LogError::Broken { at: sequence, reason: stop.error.into() };
+                Err((self.push_broken(sequence, error), stop.action))
+            }
         }
     }
 

@@ -1,14 +1,11 @@
 //! What the demo prints: one line per step, then tables.
 
-use std::{
-    env,
-    io::{self, IsTerminal as _},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::{failure::Failure, output};
+pub(super) use crate::paint::Style;
+use crate::{failure::Failure, output, paint::Paint};
 
 /// Width of the column of titles.
 const TITLE: usize = 62;
@@ -23,37 +20,19 @@ pub(super) struct Step {
 /// Prints steps and tables, or stays silent.
 pub(super) struct Show {
     silent: bool,
-    colour: bool,
+    paint: Paint,
     started: Instant,
     pub(super) steps: Vec<Step>,
 }
 
-/// How a text stands out on a terminal.
-#[derive(Clone, Copy)]
-pub(super) enum Style {
-    Plain,
-    Good,
-    Bad,
-    Bold,
-    Faint,
-}
-
 impl Show {
     pub(super) fn new(silent: bool) -> Self {
-        let colour = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { silent, colour, started: Instant::now(), steps: Vec::new() }
+        Self { silent, paint: Paint::stdout(), started: Instant::now(), steps: Vec::new() }
     }
 
     /// A text in a style, if the output is a terminal.
     pub(super) fn styled(&self, style: Style, text: &str) -> String {
-        let code = match style {
-            Style::Plain => return text.to_owned(),
-            Style::Good => "32",
-            Style::Bad => "31;1",
-            Style::Bold => "1",
-            Style::Faint => "2",
-        };
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        self.paint.styled(style, text)
     }
 
     /// Prints a line.

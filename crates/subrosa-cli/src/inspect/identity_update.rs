@@ -1,47 +1,61 @@
 //! Updates of identity logs (identity §3, §4, §5).
 
 use prost::Message as _;
-use subrosa_identity::{
-    AssociationState, ChainVerdicts, IdentityAction, IdentityUpdate, MemberIdentifier, SignatureKind,
-    UnverifiedSignature,
-};
+use subrosa_identity::{ChainVerdicts, EntryError, Examination, IdentityAction, IdentityUpdate};
 use subrosa_proto::xmtp::identity::api::v1::get_identity_updates_response::IdentityUpdateLog;
 use subrosa_types::UnixNanos;
 
 use super::{Fact, Facts, Report, not_a, utc};
-use crate::failure::{Code, Failure};
+use crate::{
+    failure::{Code, Failure},
+    update::{Why, action_facts, inbox_facts, sentence},
+};
 
 const WHAT: &str = "an identity update";
 
 pub(crate) fn report(bytes: &[u8]) -> Result<Report, Failure> {
     let (mut facts, update) = read(bytes)?;
-    let text = update.signature_text();
     facts.add("inbox", update.inbox_id_text()).add("made_at", utc(UnixNanos::from_wire(update.client_timestamp_ns())));
-    facts.add("action", update.actions().iter().map(|action| self::action(action, &text).into()).collect::<Fact>());
-    let invalid = match update.verify(&ChainVerdicts::none()) {
-        Err(error) => {
-            let verdict = if error.is_retryable() { "cannot be told without a chain" } else { "does not verify" };
-            facts.add("verdict", verdict);
-            Some(Failure::new(format!("the update {verdict}")).because(&error).code(Code::BadInput))
-        }
-        Ok(verified) if creates(&update) => match AssociationState::apply(None, &verified) {
-            Ok(state) => {
-                facts.add("verdict", "every signature verifies, and it makes this inbox");
-                facts.add("inbox_after_it", inbox(&state));
-                None
-            }
-            Err(error) => {
-                facts.add("verdict", "every signature verifies, but it cannot make this inbox");
-                Some(Failure::new("the update cannot make this inbox").because(&error).code(Code::BadInput))
-            }
-        },
-        Ok(_) => {
-            facts.add("verdict", "every signature verifies; what the signers may do is said by the log before it");
-            None
-        }
-    };
-    facts.add("signed_text", text);
+    let examined = Examination::of(&update, None, &ChainVerdicts::none());
+    let actions = update.actions().iter().zip(&examined.signatures);
+    facts.add("action", actions.map(|(action, slots)| action_facts(action, slots).into()).collect::<Fact>());
+    let invalid = judge(&mut facts, &update, &examined);
+    facts.add("signed_text", update.signature_text());
     Ok(Report { facts, invalid })
+}
+
+/// Says what becomes of the update; it is bad input unless it is good as far as one can tell without its log.
+fn judge(facts: &mut Facts, update: &IdentityUpdate, examined: &Examination) -> Option<Failure> {
+    let refusal = match &examined.verdict {
+        Ok(state) => {
+            facts.add("verdict", "every signature verifies, and it makes this inbox");
+            facts.add("inbox_after_it", inbox_facts(state));
+            return None;
+        }
+        Err(refusal) => refusal,
+    };
+    let (verdict, what) = match &refusal.reason {
+        EntryError::Association(_) if !creates(update) => {
+            facts.add("verdict", "every signature verifies; what the signers may do is said by the log before it");
+            return None;
+        }
+        EntryError::Association(_) => {
+            ("every signature verifies, but it cannot make this inbox", "the update cannot make this inbox")
+        }
+        reason if reason.is_retryable() => {
+            ("cannot be told without a chain", "the update cannot be told without a chain")
+        }
+        _ => ("does not verify", "the update does not verify"),
+    };
+    facts.add("verdict", verdict);
+    let why = Why::from(&refusal.reason);
+    let mut refused = Facts::new();
+    if let Some(index) = refusal.action {
+        refused.add("at_action", index + 1);
+    }
+    refused.add("because", sentence(refusal, Some(update), &examined.signatures, None));
+    facts.add("refused", refused.with("error", format!("{} ({})", why.label, why.section)));
+    Some(Failure::new(what).because(&refusal.reason).code(Code::BadInput))
 }
 
 fn read(bytes: &[u8]) -> Result<(Facts, IdentityUpdate), Failure> {
@@ -62,87 +76,4 @@ fn read(bytes: &[u8]) -> Result<(Facts, IdentityUpdate), Failure> {
 
 fn creates(update: &IdentityUpdate) -> bool {
     matches!(update.actions().first(), Some(IdentityAction::CreateInbox { .. }))
-}
-
-fn action(action: &IdentityAction, text: &str) -> Facts {
-    match action {
-        IdentityAction::CreateInbox { identifier, nonce, signature } => Facts::new()
-            .with("does", "create the inbox")
-            .with("owner", member(&identifier.into()))
-            .with("nonce", *nonce)
-            .with("signature", self::signature(signature, text)),
-        IdentityAction::AddAssociation { new_member, existing_member_signature, new_member_signature } => Facts::new()
-            .with("does", "add a member")
-            .with("member", member(new_member))
-            .with("existing_member_signature", signature(existing_member_signature, text))
-            .with("new_member_signature", signature(new_member_signature, text)),
-        IdentityAction::RevokeAssociation { member: gone, signature } => Facts::new()
-            .with("does", "remove a member")
-            .with("member", member(gone))
-            .with("signature", self::signature(signature, text)),
-        IdentityAction::ChangeRecovery { new_identifier, signature } => Facts::new()
-            .with("does", "change the recovery identifier")
-            .with("to", member(&new_identifier.into()))
-            .with("signature", self::signature(signature, text)),
-        // The enum is open for newer actions; they do not decode today.
-        _ => Facts::new().with("does", "something newer than this program"),
-    }
-}
-
-fn signature(signature: &UnverifiedSignature, text: &str) -> Facts {
-    let mut facts = Facts::new().with("kind", kind(signature.kind()));
-    match signature {
-        UnverifiedSignature::Erc191(bytes) => {
-            facts.add("bytes", bytes.as_slice());
-        }
-        UnverifiedSignature::ContractWallet { account_id, block_number, signature } => {
-            facts.add("account", account_id.as_str());
-            if let Some(block) = block_number {
-                facts.add("block", *block);
-            }
-            facts.add("bytes", signature.as_slice());
-        }
-        UnverifiedSignature::Installation(signature) => {
-            facts.add("bytes", signature.bytes());
-        }
-        UnverifiedSignature::LegacyDelegated(signature) => {
-            facts.add("bytes", signature.signature.as_slice());
-        }
-        UnverifiedSignature::Passkey(signature) => {
-            facts.add("bytes", signature.signature.as_slice());
-        }
-        _ => {}
-    }
-    match signature.verify(text, &ChainVerdicts::none()) {
-        Ok(verified) => facts.add("signed_by", member(verified.signer())).add("verifies", true),
-        Err(error) => facts.add("verifies", false).add("why_not", error.to_string()),
-    };
-    facts
-}
-
-const fn kind(kind: SignatureKind) -> &'static str {
-    match kind {
-        SignatureKind::Erc191 => "Ethereum account (EIP-191)",
-        SignatureKind::ContractWallet => "contract wallet (ERC-1271 or ERC-6492)",
-        SignatureKind::Installation => "installation key (Ed25519ph)",
-        SignatureKind::LegacyDelegated => "delegated key of a version-2 account",
-        SignatureKind::Passkey => "passkey (WebAuthn, P-256)",
-        _ => "newer than this program",
-    }
-}
-
-fn member(member: &MemberIdentifier) -> String {
-    let kind = match member {
-        MemberIdentifier::Ethereum(_) => "address",
-        MemberIdentifier::Installation(_) => "installation",
-        MemberIdentifier::Passkey(_) => "passkey",
-        _ => "member",
-    };
-    format!("{kind} {}", member.text())
-}
-
-fn inbox(state: &AssociationState) -> Facts {
-    Facts::new()
-        .with("member", state.members().into_iter().map(|m| member(&m.identifier).into()).collect::<Fact>())
-        .with("recovery", member(&state.recovery_identifier().into()))
 }

@@ -21,14 +21,19 @@ pub(crate) fn read(argument: &str) -> Result<Vec<u8>, Failure> {
     }
     let path = Path::new(argument);
     if path.exists() {
-        let failed = |error| Failure::new(format!("cannot read {}", path.display())).because(&error);
-        return File::open(path).and_then(bounded).map_err(failed).and_then(unwrap_hex);
+        return read_file(path);
     }
     from_hex(argument).ok_or_else(|| {
         Failure::new("the input is neither hex nor the name of a file")
             .advise("give hex digits, a file with raw bytes or hex text, or - for the standard input")
             .code(Code::BadInput)
     })
+}
+
+/// Reads a file of raw bytes or of hex text.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error| Failure::new(format!("cannot read {}", path.display())).because(&error);
+    File::open(path).and_then(bounded).map_err(failed).and_then(unwrap_hex)
 }
 
 fn bounded(source: impl Read) -> io::Result<Vec<u8>> {

@@ -3,7 +3,7 @@
 mod facts;
 mod group_message;
 mod identity_update;
-mod input;
+pub(crate) mod input;
 mod key_package;
 mod plaintext;
 mod welcome;
@@ -96,7 +96,7 @@ fn not_a(what: &str, bytes: &[u8], error: &dyn Error) -> Failure {
 }
 
 /// A time for people: UTC with nanoseconds where they are not 0.
-fn utc(time: UnixNanos) -> String {
+pub(crate) fn utc(time: UnixNanos) -> String {
     let seconds = subrosa_identity::utc_seconds(time.to_wire());
     match time.to_wire() % 1_000_000_000 {
         0 => seconds,

@@ -9,3 +9,5 @@ mod inspect;
 mod kill;
 mod node;
 mod run;
+mod verify_inbox;
+mod verify_log;
