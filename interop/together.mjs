@@ -2,7 +2,7 @@
 //   node together.mjs [--list] [name ...]
 import { isDeepStrictEqual } from 'node:util';
 import {
-  xmtp, scenario, run, client, clients, wallet, ident, sign, passkey, backend, nodeUrl, hex, find, texts, members, epochAuthenticator, until, rejects,
+  xmtp, scenario, run, client, clients, wallet, ident, sign, passkey, contractWallet, chainId, backend, nodeUrl, hex, find, texts, members, epochAuthenticator, until, rejects,
   ok, eq, sleep, Failed,
 } from './lib.mjs';
 import { ours, unregistered } from './ours.mjs';
@@ -349,12 +349,13 @@ async function inboxByOfficial(c, inbox) {
   };
 }
 /** The same as our client sees it; and what the bindings do not show must fit. */
-async function inboxByOurs(o, inbox) {
+async function inboxByOurs(o, inbox, contracts) {
   const state = await o.call('inbox_state', { inbox });
   const of = (kind) => state.members.filter((m) => (m.member.kind === 'installation') === (kind === 'installation'));
   for (const m of state.members) {
     eq(m.added_by === null, m.client_timestamp_ns === null, 'only the identifier that created the inbox was added by nobody');
-    eq(m.added_on_chain_id, null, 'no contract wallet here');
+    const chain = contracts.some((c) => c.address === m.member.identifier) ? String(chainId) : null;
+    eq(m.added_on_chain_id === null ? null : String(m.added_on_chain_id), chain, 'only contract wallets have a chain');
   }
   eq(state.members.filter((m) => m.added_by === null).length <= 1, true, 'at most one creator');
   return {
@@ -366,8 +367,8 @@ async function inboxByOurs(o, inbox) {
   };
 }
 /** Both sides see the same of an inbox, field by field; answers it. */
-async function sameInbox(c, o, inbox, what) {
-  const [official, mine] = [await inboxByOfficial(c, inbox), await inboxByOurs(o, inbox)];
+async function sameInbox(c, o, inbox, what, contracts = []) {
+  const [official, mine] = [await inboxByOfficial(c, inbox), await inboxByOurs(o, inbox, contracts)];
   for (const field of Object.keys(official)) eq(mine[field], official[field], `${what}: ${field}`);
   return official;
 }
@@ -379,6 +380,8 @@ async function signed(o, { text, missing }, ...signers) {
     if (signer.assert) {
       const made = signer.assert(text);
       ({ missing: left } = await o.call('sign', { by: 'passkey', public_key: hex(made.publicKey), signature: hex(made.signature), authenticator_data: hex(made.authenticatorData), client_data_json: hex(made.clientDataJson) }));
+    } else if (signer.signText) {
+      ({ missing: left } = await o.call('sign', { by: 'contract', address: signer.address, chain_id: Number(chainId), signature: hex(await signer.signText(text)) }));
     } else {
       ({ missing: left } = await o.call('sign', { by: 'ethereum', signature: (await signer.signMessage(text)).slice(2) }));
     }
@@ -487,6 +490,37 @@ scenario('passkey_accounts_both_ways', async () => {
   const g = await a.conversations().createGroup([made.inbox]);
   await g.sendText('to a passkey account');
   eq(await read(other, g.id()), ['to a passkey account'], 'which receives');
+});
+
+scenario('contract_wallets_both_ways', async () => {
+  const [k, k2, k3] = [await contractWallet(), await contractWallet(), await contractWallet()];
+  const contracts = [k, k2, k3];
+  const [a, o] = [await client(), await ours()];
+  // An inbox of the official client, whose only account is a contract.
+  const inbox = xmtp.generateInboxId(k.id, 1n);
+  const b = await xmtp.createClientWithBackend(await backend(), {}, inbox, k.id, 'Disabled', { level: process.env.XMTP_LOG ?? 'Off' }, false, 1n);
+  const request = await b.createInboxSignatureRequest();
+  await k.sign(request, 'register');
+  await b.registerIdentity(request);
+  let seen = await sameInbox(a, o, inbox, 'registered by the official client', contracts);
+  eq(seen.identifiers, [named(k.id)], 'ours sees the contract');
+  const { group } = await o.call('create_group', { inboxes: [inbox] });
+  await send(o, group, 'to a contract');
+  eq(await texts(await find(b, group)), ['to a contract'], 'which receives');
+
+  // One of ours, registered and changed by contracts; the chain is asked by the node, at its newest block.
+  const other = await unregistered(named(k2.id));
+  await rejects(() => signed(other, other.unsigned, { ...k2, signText: k3.signText }), 'a signature by another key');
+  const made = await signed(other, other.unsigned, k2);
+  seen = await sameInbox(a, o, made.inbox, 'registered by ours', contracts);
+  eq([seen.identifiers, seen.recovery], [[named(k2.id)], named(k2.id)], 'the official client sees the contract');
+  await change(other, 'add', named(k3.id), k3);
+  seen = await sameInbox(b, o, made.inbox, 'added by ours', contracts);
+  eq(seen.identifiers.length, 2, 'both contracts');
+  const g = await b.conversations().createGroup([made.inbox]);
+  await g.sendText('from contract to contract');
+  eq(await read(other, g.id()), ['from contract to contract'], 'which receives too');
+  await agree(g.id(), [b], [other]);
 });
 
 scenario('installations_of_both_kinds_in_one_inbox', async () => {

@@ -128,7 +128,7 @@ fn compare(options: &Options, folder: &Path) -> Result<String, Failed> {
     }
     let programs = options.profile.programs();
     let official = Official::installed(&target_folder().join("interop"))?;
-    let node = Node::start(&programs.join("subrosa"), folder)?;
+    let node = Node::start(&programs.join("subrosa"), folder, &[])?;
     say(&format!("bench: our node listens on {}", node.address()));
 
     let (mut theirs, mut ours) = (Samples::default(), Samples::default());

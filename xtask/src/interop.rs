@@ -12,14 +12,13 @@ use std::{
 use clap::Args;
 
 use crate::{
-    Failed, repository,
+    Failed,
+    chain::anvil::{self, Anvil},
+    repository,
     run::{cargo, output, run, say, target_folder},
 };
 use node::Node;
 use official::Official;
-
-/// Needs a node that answers "valid" to any contract signature; ours never says yes to a check it did not make.
-const NOT_FOR_US: &str = "smart_contract_wallet";
 
 /// What to run.
 #[derive(Args, Default)]
@@ -49,16 +48,18 @@ pub(crate) fn interop(options: &Options) -> Result<(), Failed> {
     }
     let folder = target_folder().join("interop");
     let official = Official::installed(&folder)?;
-    let node = Node::start(&subrosa(), &folder)?;
-    say(&format!("interop: our node listens on {}", node.address()));
+    let anvil = Anvil::start()?;
+    let node = Node::start(&subrosa(), &folder, &[format!("{}={}", anvil::CHAIN, anvil.url())])?;
+    let world = World { official, node, anvil };
+    say(&format!("interop: our node listens on {}", world.node.address()));
 
     let mut ran = 0;
     if !options.skip_official {
-        ran += scenarios("scenario.mjs", &official, &node, options, None)?;
+        ran += scenarios("scenario.mjs", &world, options, None)?;
     }
     if !options.skip_together {
         let driver = options.driver.as_ref().map_or_else(|| Ok(subrosa()), |other| other.canonicalize())?;
-        ran += scenarios("together.mjs", &official, &node, options, Some(&driver))?;
+        ran += scenarios("together.mjs", &world, options, Some(&driver))?;
     }
     if ran == 0 {
         return Err(Failed(format!("interop: no scenario is called {}", options.only.join(" or "))));
@@ -67,30 +68,31 @@ pub(crate) fn interop(options: &Options) -> Result<(), Failed> {
     Ok(())
 }
 
+/// What the scripts find around them.
+struct World {
+    official: Official,
+    node: Node,
+    anvil: Anvil,
+}
+
 /// Our command: `subrosa node` is the node, `subrosa drive` the driver of our client.
 fn subrosa() -> PathBuf {
     target_folder().join("debug/subrosa")
 }
 
 /// Runs one script with the chosen scenarios; answers how many there were.
-fn scenarios(
-    script: &str,
-    official: &Official,
-    node: &Node,
-    options: &Options,
-    driver: Option<&Path>,
-) -> Result<usize, Failed> {
+fn scenarios(script: &str, world: &World, options: &Options, driver: Option<&Path>) -> Result<usize, Failed> {
     let command = || {
-        let mut command: Command = official.node_command();
-        command.arg(repository().join("interop").join(script)).env("XMTP_NODE_URL", node.url());
+        let mut command: Command = world.official.node_command();
+        command.arg(repository().join("interop").join(script));
+        command.env("XMTP_NODE_URL", world.node.url()).env("ANVIL_URL", world.anvil.url());
         if let Some(driver) = driver {
             command.env("SUBROSA_DRIVER", driver);
         }
         command
     };
     let known = output(command().arg("--list"))?;
-    let wanted =
-        |name: &&str| *name != NOT_FOR_US && (options.only.is_empty() || options.only.iter().any(|only| only == name));
+    let wanted = |name: &&str| options.only.is_empty() || options.only.iter().any(|only| only == name);
     let chosen: Vec<&str> = known.lines().filter(wanted).collect();
     if chosen.is_empty() {
         return Ok(0);

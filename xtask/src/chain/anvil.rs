@@ -12,7 +12,10 @@ use crate::{Failed, interop::libc, run::target_folder};
 /// What it prints before its address once it accepts connections.
 const READY: &str = "Listening on ";
 
-/// A running chain of number 31337 on a free port, with its usual accounts. Stopped on drop.
+/// The number of the chain, which is the usual one for development.
+pub(crate) const CHAIN: u64 = 31337;
+
+/// A running chain of number [`CHAIN`] on a free port, with its usual accounts. Stopped on drop.
 pub(crate) struct Anvil {
     child: Child,
     address: String,
@@ -22,7 +25,7 @@ impl Anvil {
     /// Starts an empty chain and waits until it listens.
     pub(crate) fn start() -> Result<Self, Failed> {
         let mut command = command(&program(&tools()?)?)?;
-        command.args(["--host", "127.0.0.1", "--port", "0", "--chain-id", "31337"]);
+        command.args(["--host", "127.0.0.1", "--port", "0", "--chain-id", &CHAIN.to_string()]);
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().map(BufReader::new);
         let mut anvil = Self { child, address: String::new() };

@@ -18,12 +18,13 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts the node of this command, with an empty data folder, and waits until it listens.
-    pub(crate) fn start(subrosa: &Path, folder: &Path) -> Result<Self, Failed> {
+    /// Starts the node of this command, with an empty data folder, and waits until it listens. `chains` are its
+    /// `--chain` arguments, `number=URL`.
+    pub(crate) fn start(subrosa: &Path, folder: &Path, chains: &[String]) -> Result<Self, Failed> {
         let data = folder.join("node-data");
         let _ = std::fs::remove_dir_all(&data);
         std::fs::create_dir_all(&data)?;
-        let mut child = command(subrosa, &data).stdout(Stdio::piped()).spawn()?;
+        let mut child = command(subrosa, &data, chains).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().map(BufReader::new);
         let mut node = Self { child, address: String::new() };
         let mut lines = stdout.into_iter().flat_map(BufRead::lines);
@@ -56,8 +57,9 @@ impl Drop for Node {
 }
 
 /// The command that serves on a free port of the loopback interface.
-fn command(subrosa: &Path, data: &Path) -> Command {
+fn command(subrosa: &Path, data: &Path, chains: &[String]) -> Command {
     let mut command = Command::new(subrosa);
     command.args(["node", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    command.args(chains.iter().map(|chain| format!("--chain={chain}")));
     command
 }

@@ -4,5 +4,7 @@
 
 mod abi;
 mod chain;
+mod client;
+mod relay;
 mod validator;
 mod wallets;

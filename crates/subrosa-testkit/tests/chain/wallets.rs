@@ -9,6 +9,7 @@ use subrosa_identity::{AccountId, Verdict, WalletKey};
 use crate::{
     abi,
     chain::{CHAIN, Chain, TEXT, asked, check, key, owned_wallet},
+    relay::Relay,
 };
 
 fn said(verdict: Verdict, block: u64) -> ChainAnswer {
@@ -137,7 +138,7 @@ async fn an_answer_is_remembered_when_the_chain_is_gone() {
     let verifier = ChainVerifier::builder().endpoint(CHAIN, &relay.url).unwrap().build();
     let question = check(&wallet, &owner.sign(TEXT), Some(block));
     assert_eq!(asked(&verifier, question.clone()).await, said(Verdict::Valid, block));
-    relay.stop();
+    relay.set(false);
     assert_eq!(asked(&verifier, question).await, said(Verdict::Valid, block));
     let other = asked(&verifier, check(&wallet, &key(10).sign(TEXT), Some(block))).await;
     assert_eq!((other.verdict, other.error), (Verdict::Unknown, Some(ChainError::Unreachable)));
@@ -174,34 +175,4 @@ async fn a_chain_that_falls_silent_times_out() {
     let verifier = ChainVerifier::builder().endpoint(CHAIN, &url).unwrap().timeout(limit).build();
     let answer = asked(&verifier, check(&key(13).address(), &[0; 65], None)).await;
     assert_eq!(answer.error, Some(ChainError::Timeout { limit }));
-}
-
-/// Passes bytes on to the chain until it is stopped.
-struct Relay {
-    url: String,
-    task: tokio::task::JoinSet<()>,
-}
-
-impl Relay {
-    async fn to(chain: &Chain) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let target = chain.url().trim_start_matches("http://").to_owned();
-        let mut task = tokio::task::JoinSet::new();
-        task.spawn(async move {
-            let mut connections = tokio::task::JoinSet::new();
-            while let Ok((mut near, _)) = listener.accept().await {
-                let mut far = tokio::net::TcpStream::connect(&target).await.unwrap();
-                connections.spawn(async move {
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                });
-            }
-        });
-        Self { url, task }
-    }
-
-    /// Dropping its tasks closes what they hold.
-    fn stop(self) {
-        drop(self.task);
-    }
 }
