@@ -1,5 +1,7 @@
 //! The chain, as its own users see it, and the wallets on it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use http::Request;
 use http_body_util::BodyExt as _;
 use hyper_util::{
@@ -70,17 +72,25 @@ impl Chain {
 
     /// Deploys a contract; answers its address.
     pub(crate) async fn deploy(&self, code: &str, arguments: &str) -> String {
-        let rich = self.request("eth_accounts", json!([])).await.unwrap()[0].clone();
+        // A sender of its own: two transactions of one sender at the same time are in each other's way.
+        static SENDERS: AtomicU64 = AtomicU64::new(0xdeb1);
+        let sender = format!("0x{:040x}", SENDERS.fetch_add(1, Ordering::Relaxed));
+        self.open_account(&sender).await;
         let data = format!("0x{}{arguments}", code.trim());
-        self.send(json!({ "from": rich, "data": data })).await["contractAddress"].as_str().unwrap().to_owned()
+        self.send(json!({ "from": sender, "data": data })).await["contractAddress"].as_str().unwrap().to_owned()
     }
 
     /// Calls a contract from an address that need not have signed; answers once it is in a block.
     pub(crate) async fn transact(&self, from: &str, to: &str, data: &str) {
-        self.ask("anvil_impersonateAccount", json!([from])).await;
-        self.ask("anvil_setBalance", json!([from, "0xde0b6b3a7640000"])).await;
+        self.open_account(from).await;
         let receipt = self.send(json!({ "from": from, "to": to, "data": data })).await;
         assert_eq!(receipt["status"], "0x1");
+    }
+
+    /// Lets transactions come from an address, and gives it what they cost.
+    async fn open_account(&self, address: &str) {
+        self.ask("anvil_impersonateAccount", json!([address])).await;
+        self.ask("anvil_setBalance", json!([address, "0xde0b6b3a7640000"])).await;
     }
 
     async fn send(&self, transaction: Value) -> Value {
