@@ -1,10 +1,10 @@
 //! Changes of an inbox (identity §7).
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use subrosa_identity::{
     AssociationState, ChainVerdicts, Identifier, MemberIdentifier, SignatureRequest, SignatureRequestBuilder,
-    SignatureRequestError, UnverifiedSignature,
+    SignatureRequestError, UnverifiedSignature, VerifiedUpdate,
 };
 use subrosa_transport::Network;
 use subrosa_types::{InboxId, InstallationId, UnixNanos};
@@ -101,16 +101,22 @@ impl IdentityChange {
 
     /// Publishes the change. A client tries it first on what the network has, and reads it back.
     ///
+    /// The signatures are kept: after an error that is retryable, call this again. A client's change that had happened
+    /// although the answer was lost is recognised and not made twice.
+    ///
     /// # Errors
     /// [`RegisterError`]. When the network failed, the change may have happened.
-    pub async fn apply(self) -> Result<(), RegisterError> {
+    pub async fn apply(&self) -> Result<(), RegisterError> {
         let Self { author, inbox, request, verdicts } = self;
-        let update = request.build().map_err(SignatureRequestError::from)?;
-        let verified = update.verify(&verdicts)?;
-        if let Author::Client(inner) = &author {
+        let update = request.clone().build().map_err(SignatureRequestError::from)?;
+        let verified = update.verify(verdicts)?;
+        if let Author::Client(inner) = author {
             // The node would refuse the same, with less to say about it.
-            let known = inner.identities.refresh(&[inbox]).await?;
-            let state = known.log(&inbox).map(|log| log.latest()).transpose()?;
+            let known = inner.identities.refresh(&[*inbox]).await?;
+            let state = known.log(inbox).map(|log| log.latest()).transpose()?;
+            if state.as_ref().is_some_and(|state| has_happened(state, &verified)) {
+                return Ok(());
+            }
             AssociationState::apply(state.as_ref(), &verified)?;
         }
         author
@@ -118,11 +124,17 @@ impl IdentityChange {
             .publish_identity_update(update)
             .await
             .map_err(|error| if error.is_refusal() { RegisterError::Refused(error) } else { error.into() })?;
-        if let Author::Client(inner) = &author {
-            inner.identities.refresh(&[inbox]).await?;
+        if let Author::Client(inner) = author {
+            inner.identities.refresh(&[*inbox]).await?;
         }
         Ok(())
     }
+}
+
+/// Whether the log has this update: its signatures are over a text that no other update has, and all were seen.
+fn has_happened(state: &AssociationState, update: &VerifiedUpdate) -> bool {
+    let seen: BTreeSet<&[u8]> = state.seen_signatures().collect();
+    update.signatures().all(|signature| seen.contains(signature.seen_value()))
 }
 
 impl fmt::Debug for IdentityChange {

@@ -179,6 +179,23 @@ async fn identifiers_come_and_go() {
 }
 
 #[tokio::test]
+async fn a_signed_change_survives_the_network_and_happens_once() {
+    let world = World::new();
+    let network = faults(&world);
+    let client = Client::builder(network.clone(), Location::Memory, Encryption::None);
+    let client = client.workers(false).open_with(&wallet(1)).await.unwrap();
+    let mut change = client.add_identifier(wallet(2).identifier(), Reassign::Refuse).await.unwrap();
+    change.add_wallet_signature(&wallet(2).sign(change.text())).unwrap();
+    for fault in [Fault::BeforeSending, Fault::ReplyLost] {
+        network.fail_publications(fault, 1);
+        assert!(change.apply().await.unwrap_err().is_retryable(), "{fault:?}");
+    }
+    change.apply().await.unwrap();
+    assert_eq!(client.identity_updates().await.unwrap(), 2);
+    assert!(client.inbox_state().await.unwrap().identifiers().contains(&wallet(2).identifier()));
+}
+
+#[tokio::test]
 async fn an_unsigned_change_is_not_published() {
     let world = World::new();
     let client = in_memory(&world).open_with(&wallet(1)).await.unwrap();
