@@ -128,7 +128,7 @@ fn a_log_whose_bytes_were_changed_is_refused() {
     let ran = verify(&tampered.to_string(), &["--case", "register_create_and_add_installation"]);
     assert_eq!(ran.code, 1, "{}", ran.stdout);
     assert!(ran.stdout.contains("refused for InstallationSignature, but should be accepted"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("(identity §5.3)"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\u{a7}5.3)"), "{}", ran.stdout);
 }
 
 #[test]
