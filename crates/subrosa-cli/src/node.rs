@@ -31,7 +31,7 @@ pub(crate) struct NodeArgs {
     /// identities are kept for ever. Without it everything is.
     #[arg(long)]
     forget: bool,
-    /// JSON-RPC endpoint of a chain, to check contract wallets on it; once per chain. Without it, CHAIN_RPC_<ID> in
+    /// JSON-RPC endpoint of a chain, to check contract wallets on it; once per chain. Without it, `CHAIN_RPC_<ID>` in
     /// the environment counts, which is also the place for a URL with a key in it.
     #[arg(long = "chain", value_name = "ID=URL", value_parser = endpoint)]
     chains: Vec<Endpoint>,

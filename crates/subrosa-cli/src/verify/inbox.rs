@@ -39,7 +39,7 @@ pub(crate) struct InboxArgs {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// JSON-RPC endpoint of a chain, asked instead of the node about contract wallets on it; once per chain. Without it,
-    /// CHAIN_RPC_<ID> in the environment counts.
+    /// `CHAIN_RPC_<ID>` in the environment counts.
     #[arg(long = "chain", value_name = "ID=URL", value_parser = node::endpoint)]
     chains: Vec<Endpoint>,
     /// Write what was read to this file, for --file.
