@@ -1,6 +1,6 @@
 //! Replayed identity logs of other inboxes and our own (identity §9).
 //!
-//! An entry is stored before it is used, and used as it was stored. Rules above see only a [`Directory`]; whether an
+//! An entry is stored before it is used, and used as it was stored; one that does not decode is neither. Rules above see only a [`Directory`]; whether an
 //! inbox or an entry that is missing there exists at all was asked here.
 
 use std::{
@@ -11,9 +11,9 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use subrosa_group::{Directory, IdentityNeed};
-use subrosa_identity::{ChainCheck, ChainVerdicts, EntryError, IdentityUpdate, InboxLog, Verdict};
+use subrosa_identity::{ChainCheck, ChainVerdicts, DecodeError, EntryError, IdentityUpdate, InboxLog, Verdict};
 use subrosa_store::{LoggedUpdate, Store};
-use subrosa_transport::{Network, NodeMessage};
+use subrosa_transport::{LogEntry, Network, NodeMessage};
 use subrosa_types::{InboxId, SequenceId};
 
 use crate::error::Unavailable;
@@ -103,15 +103,17 @@ impl Identities {
     async fn fetch(&self, inboxes: Vec<InboxId>, known: Logs) -> Result<Logs, Unavailable> {
         let end = |inbox: &InboxId| known.get(inbox).map_or(SequenceId::START, |log| log.last_sequence());
         let asked = inboxes.iter().map(|inbox| (*inbox, end(inbox))).collect();
-        let updates = fetch(&*self.network, asked).await?;
-        if updates.is_empty() {
-            return Ok(BTreeMap::new());
+        let Fetched { updates, undecodable } = fetch(&*self.network, asked).await?;
+        let mut logs = BTreeMap::new();
+        if !updates.is_empty() {
+            let mut changed: Vec<InboxId> = updates.iter().map(|update| update.inbox).collect();
+            changed.sort_unstable();
+            changed.dedup();
+            self.store.run(move |store| store.insert_identity_updates(&updates)).await?;
+            logs = self.replay(changed, known.clone(), Chains::Ask).await?.fully()?;
         }
-        let mut changed: Vec<InboxId> = updates.iter().map(|update| update.inbox).collect();
-        changed.sort_unstable();
-        changed.dedup();
-        self.store.run(move |store| store.insert_identity_updates(&updates)).await?;
-        self.replay(changed, known, Chains::Ask).await?.fully()
+        end_at(&mut logs, &known, undecodable);
+        Ok(logs)
     }
 
     /// Extends the known logs of these inboxes by what is stored after them.
@@ -127,36 +129,65 @@ impl Identities {
 pub(crate) async fn fetch_once(network: &dyn Network, inboxes: &[InboxId]) -> Result<Directory, Unavailable> {
     let asked = inboxes.iter().map(|inbox| (*inbox, SequenceId::START)).collect();
     let mut entries: Entries = HashMap::new();
-    for LoggedUpdate { inbox, sequence, payload, .. } in fetch(network, asked).await? {
+    let Fetched { updates, undecodable } = fetch(network, asked).await?;
+    for LoggedUpdate { inbox, sequence, payload, .. } in updates {
         entries.entry(inbox).or_default().push((sequence, payload));
     }
-    Ok(directory_of(extend(network, entries, &BTreeMap::new(), Chains::Ask).await?.fully()?))
+    let mut logs = extend(network, entries, &BTreeMap::new(), Chains::Ask).await?.fully()?;
+    end_at(&mut logs, &BTreeMap::new(), undecodable);
+    Ok(directory_of(logs))
+}
+
+/// What the network has of some logs.
+#[derive(Default)]
+struct Fetched {
+    /// Up to the first of each log that does not decode.
+    updates: Vec<LoggedUpdate>,
+    undecodable: Vec<Undecodable>,
+}
+
+/// Where a log stops being readable. This is not stored: a later version of this crate may read on, and another answer
+/// of the node may be better (identity §9.2).
+struct Undecodable {
+    inbox: InboxId,
+    at: SequenceId,
+    reason: DecodeError,
+}
+
+impl Fetched {
+    fn add(&mut self, inbox: InboxId, entries: Vec<LogEntry>) {
+        for LogEntry { sequence, server_time, update, bytes: payload } in entries {
+            match update {
+                Ok(_) => self.updates.push(LoggedUpdate { inbox, sequence, server_time, payload }),
+                Err(reason) => return self.undecodable.push(Undecodable { inbox, at: sequence, reason }),
+            }
+        }
+    }
+}
+
+/// Ends logs where they stop being readable: from there on they have no states.
+fn end_at(logs: &mut Logs, known: &Logs, undecodable: Vec<Undecodable>) {
+    for Undecodable { inbox, at, reason } in undecodable {
+        let log = logs
+            .entry(inbox)
+            .or_insert_with(|| known.get(&inbox).cloned().unwrap_or_else(|| Arc::new(InboxLog::new(inbox))));
+        // A log that reaches further meanwhile had a better answer for this entry.
+        let _ = Arc::make_mut(log).push_refused(at, reason);
+    }
 }
 
 /// Asks for what comes after a position of each log.
-async fn fetch(network: &dyn Network, asked: Vec<(InboxId, SequenceId)>) -> Result<Vec<LoggedUpdate>, Unavailable> {
-    let answers: Vec<Vec<LoggedUpdate>> = stream::iter(asked.chunks(INBOXES_PER_REQUEST).map(<[_]>::to_vec))
-        .map(|chunk| fetch_some(network, chunk))
+async fn fetch(network: &dyn Network, asked: Vec<(InboxId, SequenceId)>) -> Result<Fetched, Unavailable> {
+    let answers: Vec<_> = stream::iter(asked.chunks(INBOXES_PER_REQUEST).map(<[_]>::to_vec))
+        .map(|chunk| async move { network.identity_updates(&chunk).await.map(|entries| (chunk, entries)) })
         .buffer_unordered(REQUESTS)
         .try_collect()
         .await?;
-    Ok(answers.into_iter().flatten().collect())
-}
-
-async fn fetch_some(
-    network: &dyn Network,
-    asked: Vec<(InboxId, SequenceId)>,
-) -> Result<Vec<LoggedUpdate>, Unavailable> {
-    let answers = network.identity_updates(&asked).await?;
-    let entries = asked.iter().zip(answers).flat_map(|((inbox, _), entries)| {
-        entries.into_iter().map(|entry| LoggedUpdate {
-            inbox: *inbox,
-            sequence: entry.sequence,
-            server_time: entry.server_time,
-            payload: entry.bytes,
-        })
-    });
-    Ok(entries.collect())
+    let mut fetched = Fetched::default();
+    for ((inbox, _), entries) in answers.into_iter().flat_map(|(asked, answers)| asked.into_iter().zip(answers)) {
+        fetched.add(inbox, entries);
+    }
+    Ok(fetched)
 }
 
 /// Extends known logs by the entries that come after them, on all cores.
@@ -352,5 +383,35 @@ impl Cache {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(inbox, log);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use subrosa_identity::LogError;
+    use subrosa_types::UnixNanos;
+
+    use super::*;
+
+    fn entry(id: u64, update: Result<IdentityUpdate, DecodeError>) -> LogEntry {
+        let bytes = update.as_ref().map(IdentityUpdate::to_bytes).unwrap_or_default();
+        LogEntry { sequence: SequenceId(id), server_time: UnixNanos::EPOCH, update, bytes }
+    }
+
+    #[test]
+    fn what_does_not_decode_ends_the_log_and_is_not_kept() {
+        let inbox = InboxId::from_bytes([1; 32]);
+        let nothing = || IdentityUpdate::new(inbox.to_hex(), 0, Vec::new());
+        let strange = DecodeError::MissingField("action");
+        let mut fetched = Fetched::default();
+        fetched.add(inbox, vec![entry(4, Ok(nothing())), entry(5, Err(strange)), entry(6, Ok(nothing()))]);
+        assert_eq!(fetched.updates.iter().map(|update| update.sequence.0).collect::<Vec<_>>(), [4]);
+
+        let kept = Arc::new(InboxLog::new(inbox));
+        let known = BTreeMap::from([(inbox, Arc::clone(&kept))]);
+        let mut logs = BTreeMap::new();
+        end_at(&mut logs, &known, fetched.undecodable);
+        assert!(matches!(logs[&inbox].latest(), Err(LogError::Broken { at: SequenceId(5), .. })));
+        assert_eq!(kept.last_sequence(), SequenceId::START, "a better answer may come");
     }
 }
