@@ -145,20 +145,6 @@ pub fn normalise_all(identifiers: &[Identifier]) -> Result<Vec<Identifier>, Iden
     if addresses.is_empty() { Ok(normal) } else { Err(IdentifierError::AddressInvalid { addresses }) }
 }
 
-/// Reads Ethereum addresses that a user gave; all of them or none.
-///
-/// # Errors
-/// [`IdentifierError::AddressInvalid`] with every text that is not an address.
-pub fn parse_ethereum_all(texts: &[&str]) -> Result<Vec<Identifier>, IdentifierError> {
-    let addresses: Vec<String> =
-        texts.iter().filter(|text| !is_ethereum_address(text)).map(|text| (*text).to_owned()).collect();
-    if addresses.is_empty() {
-        Ok(texts.iter().map(|text| Identifier::Ethereum(text.to_ascii_lowercase())).collect())
-    } else {
-        Err(IdentifierError::AddressInvalid { addresses })
-    }
-}
-
 impl fmt::Display for Identifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text())
@@ -290,9 +276,10 @@ mod tests {
         for bad in ["", "0x", "0X", &ADDRESS[..41], &format!(" {ADDRESS}"), &format!("0x{ADDRESS}"), "é"] {
             assert!(Identifier::parse_ethereum(bad).is_err(), "{bad}");
         }
-        let all = parse_ethereum_all(&["x", ADDRESS, "y"]);
-        assert_eq!(all, Err(IdentifierError::AddressInvalid { addresses: vec!["x".into(), "y".into()] }));
-        assert_eq!(parse_ethereum_all(&[ADDRESS]).unwrap().len(), 1);
+        let all = ["x", ADDRESS, "y"].map(|text| Identifier::Ethereum(text.to_owned()));
+        let bad = IdentifierError::AddressInvalid { addresses: vec!["x".into(), "y".into()] };
+        assert_eq!(normalise_all(&all), Err(bad));
+        assert_eq!(normalise_all(&all[1..2]).unwrap(), all[1..2]);
     }
 
     #[test]

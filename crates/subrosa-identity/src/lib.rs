@@ -69,11 +69,11 @@ pub use action::{ActionKind, IdentityAction};
 pub use chain::{AccountId, AccountIdError, ChainCheck, ChainVerdicts, Verdict};
 pub use credential::{CredentialError, credential_identity, inbox_of_credential};
 pub use examine::{EntryExamination, EntryVerdict, Examination, LogExaminer, Refusal, SignatureExamination, Slot};
-pub use identifier::{Identifier, IdentifierError, MemberIdentifier, Passkey, normalise_all, parse_ethereum_all};
+pub use identifier::{Identifier, IdentifierError, MemberIdentifier, Passkey, normalise_all};
 pub use inbox::{DEFAULT_NONCE, InboxIdError, inbox_id};
 pub use installation::{InstallationKey, SignatureMismatch, verify_text};
 pub use log::{EntryError, InboxLog, InstallationDiff, LogError};
-pub use request::{SignatureRequest, SignatureRequestBuilder, SignatureRequestError, Unbuilt};
+pub use request::{SignatureRequest, SignatureRequestBuilder, SignatureRequestError};
 pub use signature::{
     InstallationSignature, LegacyDelegatedSignature, LegacyWalletSignature, PasskeySignature, SignatureKind,
     UnverifiedSignature, VerifiedSignature, recover_ethereum_address,

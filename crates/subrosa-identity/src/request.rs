@@ -173,7 +173,7 @@ impl SignatureRequestBuilder {
 }
 
 /// An update without all of its signatures.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct SignatureRequest {
     inbox_id: String,
     client_timestamp_ns: u64,
@@ -258,46 +258,25 @@ impl SignatureRequest {
         self.add_signature(signature, &ChainVerdicts::none())
     }
 
-    /// The update, once everybody has signed. Until then the request comes back, with every signature it has.
+    /// The update, once everybody has signed. Until then the request stays as it is, with every signature it has.
     ///
     /// # Errors
-    /// [`Unbuilt`] with [`SignatureRequestError::MissingSigner`] and those who have not signed, or with
+    /// [`SignatureRequestError::MissingSigner`] with those who have not signed;
     /// [`SignatureRequestError::RecoveryAddressInvalid`] if the update would lock its inbox.
-    pub fn build(self) -> Result<IdentityUpdate, Box<Unbuilt>> {
+    pub fn build(&self) -> Result<IdentityUpdate, SignatureRequestError> {
         let recoverable = |action: &PendingAction| match action {
             // An inbox id can be derived from exactly the addresses that can sign.
             PendingAction::ChangeRecovery { new_identifier, .. } => inbox_id(new_identifier, 0).is_ok(),
             _ => true,
         };
         if !self.actions.iter().all(recoverable) {
-            return Err(Box::new(Unbuilt { reason: SignatureRequestError::RecoveryAddressInvalid, request: self }));
+            return Err(SignatureRequestError::RecoveryAddressInvalid);
         }
         let actions: Result<_, _> = self.actions.iter().map(|action| action.sign(&self.signatures)).collect();
         match actions {
-            Ok(actions) => Ok(IdentityUpdate::new(self.inbox_id, self.client_timestamp_ns, actions)),
-            Err(_) => {
-                let reason = SignatureRequestError::MissingSigner { signers: self.missing_signers() };
-                Err(Box::new(Unbuilt { reason, request: self }))
-            }
+            Ok(actions) => Ok(IdentityUpdate::new(self.inbox_id.clone(), self.client_timestamp_ns, actions)),
+            Err(_) => Err(SignatureRequestError::MissingSigner { signers: self.missing_signers() }),
         }
-    }
-}
-
-/// A request that is no update yet, and why. Nothing is lost: add what is missing and build it again.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the update cannot be built")]
-#[non_exhaustive]
-pub struct Unbuilt {
-    /// The request as it was.
-    pub request: SignatureRequest,
-    /// What stands in the way.
-    #[source]
-    pub reason: SignatureRequestError,
-}
-
-impl From<Box<Unbuilt>> for SignatureRequestError {
-    fn from(unbuilt: Box<Unbuilt>) -> Self {
-        unbuilt.reason
     }
 }
 

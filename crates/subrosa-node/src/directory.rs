@@ -6,6 +6,7 @@ use std::{
 };
 
 use prost::Message;
+use subrosa_envelope::limits;
 use subrosa_identity::{
     AssociationState, ChainVerdicts, EntryError, Identifier, IdentityUpdate, MemberIdentifier, Verdict, VerifiedUpdate,
 };
@@ -21,9 +22,6 @@ use crate::{
     store::{Append, AppendError, Association, LogRow, NewIdentityUpdate, Store, locked, query},
     validation::{Associations, follow},
 };
-
-/// Most entries of an inbox log (identity §8.1).
-const LOG_LIMIT: usize = 256;
 
 /// Times an update is judged anew because its log moved (transport §4.6).
 const TRIES: usize = 3;
@@ -132,7 +130,7 @@ impl Candidate {
 
     /// Judges the update after the log so far.
     fn judge(&self, standing: &Standing, verdicts: &ChainVerdicts) -> Result<(Standing, NewIdentityUpdate), Status> {
-        if standing.entries >= LOG_LIMIT {
+        if standing.entries >= limits::IDENTITY_UPDATES_PER_INBOX {
             return Err(Status::failed_precondition("inbox log is full"));
         }
         let verified = self.update.verify(verdicts).map_err(|error| refused(&error.into()))?;

@@ -70,16 +70,8 @@ impl Store {
         self.read(load)
     }
 
-    /// Stores the identity. The same inbox and seed again replace the other fields.
-    ///
-    /// # Errors
-    /// [`StoreError::OtherIdentity`] if there is another one: its key would be lost for good.
-    pub fn save_identity(&self, new: &StoredIdentity) -> Result<(), StoreError> {
-        self.write(Durability::Power, |connection| save(connection, new))
-    }
-
     /// Begins a registration: the identity, the bytes that will be sent, and what `key_package` says of the key
-    /// package among them. All or nothing.
+    /// package among them. All or nothing. The same inbox and seed again replace everything else.
     ///
     /// # Errors
     /// [`StoreError::OtherIdentity`] if there is another one; nothing was changed.
@@ -94,14 +86,6 @@ impl Store {
             apply::apply(connection, key_package)?;
             save_pending(connection, pending)
         })
-    }
-
-    /// The network knows the installation; what was pending is forgotten.
-    ///
-    /// # Errors
-    /// [`StoreError::NoIdentity`] without one.
-    pub fn set_registered(&self) -> Result<(), StoreError> {
-        self.write(Durability::Power, finish)
     }
 
     /// Another installation of the inbox renewed the HMAC root.
@@ -136,16 +120,8 @@ impl Store {
         })
     }
 
-    /// Stores a registration under way, before its bytes are sent; replaces an earlier one.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn save_pending_registration(&self, pending: &PendingRegistration) -> Result<(), StoreError> {
-        self.write(Durability::Power, |connection| save_pending(connection, pending))
-    }
-
-    /// The same together with what `key_package` says of the key package that will be sent, which is replaced at
-    /// `next_rotation`, or earlier if it is used until then. All or nothing.
+    /// Stores the bytes that will be sent, in place of earlier ones, and what `key_package` says of the key package
+    /// among them, which is replaced at `next_rotation`, or earlier if it is used until then. All or nothing.
     ///
     /// # Errors
     /// [`StoreError::NoIdentity`] without an identity.
@@ -160,6 +136,18 @@ impl Store {
             save_pending(connection, pending)?;
             let rotation = identity::next_rotation.eq(next_rotation.as_nanos());
             known(update(identity::table).set(rotation).execute(connection)?)
+        })
+    }
+
+    /// Forgets a key package under way that no node takes; another one is due by `retry_by` (sync §6.2). All or
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NoIdentity`] without an identity.
+    pub fn abandon_key_package(&self, retry_by: UnixNanos) -> Result<(), StoreError> {
+        self.write(Durability::Power, |connection| {
+            apply::apply(connection, &[Change::RotateKeyPackageBy(retry_by)])?;
+            finish(connection)
         })
     }
 }

@@ -47,12 +47,15 @@ pub enum Call<'a> {
 
 /// What is done around each call: it is delayed, counted, refused, or its answer withheld.
 pub trait Layer: Send + Sync {
-    /// Makes a call, or does not: nothing happens before `work` is polled.
+    /// Makes a call, or does not: nothing happens before `work` is polled. By default it is made.
     fn around<'a, T: Send + 'a>(
         &'a self,
         call: Call<'a>,
         work: BoxFuture<'a, Result<T, NetworkError>>,
-    ) -> BoxFuture<'a, Result<T, NetworkError>>;
+    ) -> BoxFuture<'a, Result<T, NetworkError>> {
+        let _ = call;
+        work
+    }
 
     /// Answers questions about contract wallets; by default the network does. A client that asks chains itself puts
     /// its own answers here (identity §12.3).

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use subrosa_envelope::hmac::HmacRootKey;
+use subrosa_envelope::{hmac::HmacRootKey, limits};
 use subrosa_group::Randomness;
 use subrosa_identity::{DEFAULT_NONCE, Identifier, InstallationKey, LogError, WalletKey, inbox_id};
 use subrosa_store::{Encryption, Location, Store, StoredIdentity};
@@ -25,9 +25,6 @@ use crate::{
     subscription::Streams,
     workers,
 };
-
-/// An inbox with this many installations takes no further one (identity §11.4).
-pub const MAX_INSTALLATIONS: usize = 10;
 
 /// What a client is opened with. Made by [`Client::builder`].
 #[derive(Clone)]
@@ -206,7 +203,7 @@ async fn new_identity(
         // The lookup and the log contradict each other; nothing could be added to a log that does not begin.
         None => return Err(LogError::MissingIdentityUpdate(SequenceId::START).into()),
     };
-    if count >= MAX_INSTALLATIONS {
+    if count >= limits::INBOX_INSTALLATIONS {
         return Err(OpenError::TooManyInstallations { inbox, count });
     }
     Ok(Registration::join(parts, inbox, identifier, key)?)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt as _};
 use subrosa_chain::{ChainAnswer, ChainVerifier};
 use subrosa_identity::{ChainCheck, Verdict};
-use subrosa_transport::{Call, ContractVerdict, Layer, Layered, Network, NetworkError, NodeMessage};
+use subrosa_transport::{ContractVerdict, Layer, Layered, Network, NetworkError, NodeMessage};
 
 /// The network, but for questions about contract wallets.
 pub(crate) fn over(network: Arc<dyn Network>, chains: ChainVerifier) -> Arc<dyn Network> {
@@ -15,14 +15,6 @@ pub(crate) fn over(network: Arc<dyn Network>, chains: ChainVerifier) -> Arc<dyn 
 struct Chains(ChainVerifier);
 
 impl Layer for Chains {
-    fn around<'a, T: Send + 'a>(
-        &'a self,
-        _call: Call<'a>,
-        work: BoxFuture<'a, Result<T, NetworkError>>,
-    ) -> BoxFuture<'a, Result<T, NetworkError>> {
-        work
-    }
-
     fn contract_wallets<'a>(
         &'a self,
         _network: &'a dyn Network,

@@ -130,7 +130,7 @@ impl Client {
     /// [`LookupError`].
     pub async fn identity_updates(&self) -> Result<usize, LookupError> {
         let inbox = self.inbox_id();
-        Ok(counts(&[inbox], &self.inner.identities.directory(&[inbox]).await?).into_values().sum())
+        Ok(count(&inbox, &self.inner.identities.directory(&[inbox]).await?))
     }
 
     /// How many updates the logs of any inboxes have, after asking the network for what is new; 0 for an inbox
@@ -139,7 +139,8 @@ impl Client {
     /// # Errors
     /// [`LookupError::Unavailable`].
     pub async fn fresh_identity_updates(&self, inboxes: &[InboxId]) -> Result<BTreeMap<InboxId, usize>, LookupError> {
-        Ok(counts(inboxes, &self.inner.identities.refresh(inboxes).await?))
+        let logs = self.inner.identities.refresh(inboxes).await?;
+        Ok(inboxes.iter().map(|inbox| (*inbox, count(inbox, &logs))).collect())
     }
 
     /// How the creation of an inbox was signed, so that contract wallets can be told apart (identity §9.6). The
@@ -267,8 +268,9 @@ impl Client {
     }
 }
 
-fn counts(inboxes: &[InboxId], logs: &Directory) -> BTreeMap<InboxId, usize> {
-    inboxes.iter().map(|inbox| (*inbox, logs.log(inbox).map_or(0, |log| log.len()))).collect()
+/// How many updates the log of an inbox has.
+fn count(inbox: &InboxId, logs: &Directory) -> usize {
+    logs.log(inbox).map_or(0, |log| log.len())
 }
 
 impl fmt::Debug for Client {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use subrosa_identity::{
     AssociationState, ChainVerdicts, Identifier, MemberIdentifier, SignatureRequest, SignatureRequestBuilder,
-    SignatureRequestError, UnverifiedSignature, VerifiedUpdate,
+    UnverifiedSignature, VerifiedUpdate,
 };
 use subrosa_transport::Network;
 use subrosa_types::{InboxId, InstallationId, UnixNanos};
@@ -108,7 +108,7 @@ impl IdentityChange {
     /// [`RegisterError`]. When the network failed, the change may have happened.
     pub async fn apply(&self) -> Result<(), RegisterError> {
         let Self { author, inbox, request, verdicts } = self;
-        let update = request.clone().build().map_err(SignatureRequestError::from)?;
+        let update = request.build()?;
         let verified = update.verify(verdicts)?;
         if let Author::Client(inner) = author {
             // The node would refuse the same, with less to say about it.

@@ -37,7 +37,7 @@ mod subscription;
 mod welcomes;
 mod workers;
 
-pub use builder::{ClientBuilder, MAX_INSTALLATIONS, Opening};
+pub use builder::{ClientBuilder, Opening};
 pub use changes::GroupOptions;
 pub use client::{Client, Reassign};
 pub use clock::{Clock, SystemClock};
@@ -52,7 +52,9 @@ pub use streams::{ConversationStream, MessageStream, StreamOptions};
 #[cfg(feature = "chain")]
 pub use subrosa_chain::{ChainVerifier, ChainVerifierBuilder, EndpointError};
 pub use subrosa_content as content;
-pub use subrosa_envelope::limits::IDENTITY_UPDATES_PER_INBOX as MAX_IDENTITY_UPDATES;
+pub use subrosa_envelope::limits::{
+    IDENTITY_UPDATES_PER_INBOX as MAX_IDENTITY_UPDATES, INBOX_INSTALLATIONS as MAX_INSTALLATIONS,
+};
 pub use subrosa_group::{KeyPackageError, KeyPackageStatus, Lifetime, Randomness, context::PolicySet};
 pub use subrosa_identity::{
     AccountId, AccountIdError, AssociationState, Identifier, IdentifierError, Member as InboxMember, MemberIdentifier,

@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 use subrosa_group::{NewKeyPackage, NewKeyPackageError, key_package_reference};
 use subrosa_identity::{
     ChainCheck, ChainVerdicts, Identifier, IdentityUpdate, InstallationKey, MemberIdentifier, SignatureRequest,
-    SignatureRequestError, UnverifiedSignature, Verdict,
+    UnverifiedSignature, Verdict,
 };
 use subrosa_store::{PendingRegistration, Store, StoreError, StoredIdentity};
 use subrosa_sync::Change;
@@ -133,7 +133,7 @@ impl Registration {
     /// [`RegisterError`]. If it is retryable, what was prepared is kept: open the client again to go on.
     pub async fn finish(self) -> Result<Client, RegisterError> {
         let Self { parts, inbox, key, request, verdicts } = self;
-        let update = request.build().map_err(SignatureRequestError::from)?;
+        let update = request.build()?;
         update.verify(&verdicts)?;
         let hmac_root = parts.random.array::<{ HMAC_ROOT }>().map_err(NewKeyPackageError::from)?;
         let (key_package, kept) = new_key_package(&parts, &inbox, &key)?;

@@ -12,7 +12,7 @@ use std::{
 use subrosa_content::{Content, EncodedContent};
 use subrosa_group::{NewKeyPackage, RowChanges, delete_key_package, key_package_reference};
 use subrosa_store::PendingRegistration;
-use subrosa_sync::{Change, Durability, Event, MembershipState};
+use subrosa_sync::{Change, Event, MembershipState};
 use subrosa_types::{GroupId, InboxId, UnixNanos};
 use tokio::sync::{Notify, broadcast::error::RecvError};
 
@@ -155,8 +155,7 @@ impl Inner {
         if let Err(error) = uploaded {
             if error.is_refusal() {
                 // The node will never take these bytes; the next time makes new ones.
-                self.store.apply(vec![Change::RotateKeyPackageBy(now)], Durability::Power).await?;
-                self.store.run(|store| store.set_registered()).await?;
+                self.store.run(move |store| store.abandon_key_package(now)).await?;
             }
             return Err(error.into());
         }

@@ -72,7 +72,7 @@ impl Driver {
     pub(super) fn new() -> Self {
         let closing = Closing::new(|point| {
             // Whoever reads this kills us next; that nobody reads is no matter of ours.
-            let _ = output::print(&format!("{}\n", json!({ "halted": point.to_string() })));
+            let _ = output::print(&format!("{}\n", json!({ "halted": point })));
         });
         Self { client: OnceLock::new(), closing, unsigned: Mutex::default() }
     }

@@ -1,17 +1,14 @@
 //! A network that stands still at a chosen point, so that whoever drives the client can kill it exactly there.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{self, BoxFuture, FutureExt as _};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use subrosa::{Network, NetworkError};
 use subrosa_transport::{Call, Layer, Layered};
 
 /// Where to stand still.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Point {
     /// A payload is stored and has not left.
@@ -45,22 +42,6 @@ impl Point {
             Call::IdentityUpdates(_) => (Some(Self::UpdateUnread), Some(Self::UpdateRead)),
             _ => (None, None),
         }
-    }
-}
-
-impl fmt::Display for Point {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Stored => "stored",
-            Self::Published => "published",
-            Self::Committed => "committed",
-            Self::KeyPackageStored => "key_package_stored",
-            Self::KeyPackageUploaded => "key_package_uploaded",
-            Self::UpdateStored => "update_stored",
-            Self::UpdatePublished => "update_published",
-            Self::UpdateUnread => "update_unread",
-            Self::UpdateRead => "update_read",
-        })
     }
 }
 

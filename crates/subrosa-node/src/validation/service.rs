@@ -10,7 +10,7 @@ use std::{
 };
 
 use subrosa_chain::ChainVerifier;
-use subrosa_envelope::MessageHeader;
+use subrosa_envelope::{MessageHeader, limits};
 use subrosa_group::VerifiedKeyPackage;
 use subrosa_identity::{ChainCheck, ChainVerdicts, IdentityUpdate};
 use subrosa_proto::xmtp::{
@@ -38,7 +38,7 @@ use crate::{
 const REQUEST_LIMIT: usize = 25 << 20;
 
 /// Most updates in one request: a full log and the one that does not fit any more (transport §11, V10).
-const UPDATES: usize = 257;
+const UPDATES: usize = limits::IDENTITY_UPDATES_PER_INBOX + 1;
 
 /// Longest time for one call unless told otherwise (transport §11, V10).
 const TIME_LIMIT: Duration = Duration::from_secs(20);

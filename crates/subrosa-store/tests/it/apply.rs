@@ -90,7 +90,7 @@ fn task(sequence: u64) -> Task {
 #[track_caller]
 fn leaves_nothing_behind(failing: impl FnOnce(&Store) -> Change, want: impl FnOnce(&StoreError) -> bool) {
     let store = with_group();
-    store.save_identity(&own_identity()).unwrap();
+    begin(&store, &own_identity()).unwrap();
     apply(&store, vec![Change::NewIntent(new_intent(&group(1), IntentKind::SendMessage))]).unwrap();
     let last = failing(&store);
     let before = everything(&store);
@@ -278,7 +278,7 @@ fn cursors_of_many_groups_come_at_once() {
 #[test]
 fn a_group_is_loaded_whole() {
     let store = with_group();
-    store.save_identity(&own_identity()).unwrap();
+    begin(&store, &own_identity()).unwrap();
     apply(&store, one_of_each(&group(1))).unwrap();
     let loaded = store.load_group(&group(1)).unwrap().unwrap();
     assert_eq!(loaded.conversation.last_message, Some(at(10)));

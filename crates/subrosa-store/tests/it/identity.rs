@@ -27,16 +27,15 @@ fn an_identity_survives_and_registration_clears_what_was_pending() {
     let folder = Folder::new();
     let store = folder.open();
     assert_eq!(store.identity().unwrap(), None);
-    assert!(matches!(store.set_registered(), Err(StoreError::NoIdentity)));
-    store.save_identity(&own()).unwrap();
-    store.save_pending_registration(&pending(1)).unwrap();
-    store.save_pending_registration(&pending(2)).unwrap();
+    assert!(matches!(store.key_package_rotated(&[1], at(1)), Err(StoreError::NoIdentity)));
+    store.begin_registration(&own(), &pending(1), &[]).unwrap();
+    store.begin_registration(&own(), &pending(2), &[]).unwrap();
     drop(store);
 
     let store = folder.open();
     assert_eq!(store.identity().unwrap(), Some(own()));
     assert_eq!(store.pending_registration().unwrap(), Some(pending(2)));
-    store.set_registered().unwrap();
+    store.key_package_rotated(&[1], at(1)).unwrap();
     store.set_hmac_root(&[9; 42]).unwrap();
     let want = StoredIdentity { registered: true, hmac_root: Zeroizing::new([9; 42]), ..own() };
     assert_eq!(store.identity().unwrap(), Some(want));
@@ -46,13 +45,13 @@ fn an_identity_survives_and_registration_clears_what_was_pending() {
 #[test]
 fn an_identity_is_never_overwritten_by_another() {
     let store = memory();
-    store.save_identity(&own()).unwrap();
+    begin(&store, &own()).unwrap();
     for other in
         [StoredIdentity { inbox: inbox(2), ..own() }, StoredIdentity { seed: Zeroizing::new([0; 32]), ..own() }]
     {
-        assert!(matches!(store.save_identity(&other), Err(StoreError::OtherIdentity)));
+        assert!(matches!(begin(&store, &other), Err(StoreError::OtherIdentity)));
     }
-    store.save_identity(&StoredIdentity { next_rotation: at(7), ..own() }).unwrap();
+    begin(&store, &StoredIdentity { next_rotation: at(7), ..own() }).unwrap();
     assert_eq!(store.identity().unwrap().unwrap().next_rotation, at(7));
 }
 
@@ -87,15 +86,14 @@ fn a_registration_begins_with_everything_or_nothing() {
 fn only_an_identity_that_is_not_registered_is_discarded() {
     let store = memory();
     let stored = Change::KeyPackageStored { hash_ref: vec![1], created_at: at(1) };
-    store.save_identity(&own()).unwrap();
-    store.save_pending_registration(&pending(1)).unwrap();
+    begin(&store, &own()).unwrap();
     apply(&store, vec![stored, put_row(row_key(&[], 32, &[1]), b"private")]).unwrap();
     store.discard_registration().unwrap();
     assert_eq!((store.identity().unwrap(), store.pending_registration().unwrap()), (None, None));
     assert_eq!((store.key_packages().unwrap(), store.installation_rows().unwrap()), (vec![], vec![]));
 
-    store.save_identity(&own()).unwrap();
-    store.set_registered().unwrap();
+    begin(&store, &own()).unwrap();
+    store.key_package_rotated(&[1], at(1)).unwrap();
     store.discard_registration().unwrap();
     assert!(store.identity().unwrap().unwrap().registered);
 }
@@ -110,7 +108,7 @@ fn an_identity_is_printed_without_its_secrets() {
 fn rotation_is_only_brought_forward() {
     let store = memory();
     assert!(matches!(apply(&store, vec![Change::RotateKeyPackageBy(at(1))]), Err(StoreError::NoIdentity)));
-    store.save_identity(&own()).unwrap();
+    begin(&store, &own()).unwrap();
     for (by, want) in [(900, 500), (400, 400), (450, 400)] {
         apply(&store, vec![Change::RotateKeyPackageBy(at(by))]).unwrap();
         assert_eq!(store.identity().unwrap().unwrap().next_rotation, at(want));
@@ -120,7 +118,7 @@ fn rotation_is_only_brought_forward() {
 #[test]
 fn a_rotated_key_package_goes_after_its_time_with_its_keys() {
     let store = memory();
-    store.save_identity(&own()).unwrap();
+    begin(&store, &own()).unwrap();
     let made = |byte: u8| {
         let stored = Change::KeyPackageStored { hash_ref: vec![byte], created_at: at(byte.into()) };
         apply(&store, vec![stored, put_row(row_key(&[], 32, &[byte]), b"private")]).unwrap();

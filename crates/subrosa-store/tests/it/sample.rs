@@ -51,8 +51,7 @@ pub(crate) fn row() -> (RowKey, Vec<u8>) {
 
 /// Fills a new database.
 pub(crate) fn fill(store: &Store) {
-    store.save_identity(&identity()).unwrap();
-    store.save_pending_registration(&pending()).unwrap();
+    store.begin_registration(&identity(), &pending(), &[]).unwrap();
     store.insert_identity_updates(&[update()]).unwrap();
     let (key, value) = row();
     let changes = vec![

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 use subrosa_cursor::EntityKind;
 use subrosa_group::{RowChanges, RowKey};
 use subrosa_intent::{IntentKind, IntentState};
-use subrosa_store::{Applied, DatabaseKey, Encryption, Location, Store, StoreError};
+use subrosa_store::{
+    Applied, DatabaseKey, Encryption, Location, PendingRegistration, Store, StoreError, StoredIdentity,
+};
 use subrosa_sync::{
     Change, Conversation, ConversationKind, Delivery, Durability, Entity, IntentId, MembershipState, Message,
     MessageKind, NewIntent, Payload, PayloadChange,
@@ -52,6 +54,12 @@ pub(crate) fn key(byte: u8) -> DatabaseKey {
 
 pub(crate) fn memory() -> Store {
     Store::open(Location::Memory, Encryption::None).unwrap()
+}
+
+/// An identity whose registration is under way.
+pub(crate) fn begin(store: &Store, identity: &StoredIdentity) -> Result<(), StoreError> {
+    let pending = PendingRegistration { identity_update: vec![1; 9], key_package: vec![2; 9], stage: 1 };
+    store.begin_registration(identity, &pending, &[])
 }
 
 pub(crate) fn apply(store: &Store, changes: Vec<Change>) -> Result<Applied, StoreError> {

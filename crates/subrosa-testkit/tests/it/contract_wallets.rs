@@ -16,7 +16,7 @@ use subrosa_identity::{
 };
 use subrosa_node::{Node, NodeConfig};
 use subrosa_testkit::{FakeChain, Says};
-use subrosa_transport::{Call, ContractVerdict, Layer, Layered, NodeMessage, Outage, Refusal};
+use subrosa_transport::{ContractVerdict, Layer, Layered, NodeMessage, Outage, Refusal};
 use subrosa_types::{SequenceId, UnixNanos};
 
 const CHAIN: u64 = 31337;
@@ -72,14 +72,6 @@ impl Answers {
 }
 
 impl Layer for Answers {
-    fn around<'a, T: Send + 'a>(
-        &'a self,
-        _call: Call<'a>,
-        work: BoxFuture<'a, Result<T, NetworkError>>,
-    ) -> BoxFuture<'a, Result<T, NetworkError>> {
-        work
-    }
-
     fn contract_wallets<'a>(
         &'a self,
         _network: &'a dyn Network,
