@@ -15,10 +15,11 @@ use tonic::Status;
 
 use crate::mls::at_most;
 
-/// Most questions in one request to verify contract wallets. Clients send one, ours up to 50.
+/// Most questions in one request to verify contract wallets. Clients send one, ours up to 50
+/// (transport §4.6).
 const QUESTIONS: usize = 256;
 
-/// Most different questions that judging one update, or one log, may need.
+/// Most different questions that judging one update, or one log, may need (transport §8).
 pub(crate) const CHECKS: usize = 1024;
 
 /// Requests that ask chains at the same time; others wait for their turn.

@@ -323,15 +323,14 @@ impl Machine {
     }
 }
 
-/// The key package of an installation, if it is there and names the inbox that the installation belongs to. One that
-/// names another would pass here and break later welcomes (identity §10.2, §10.3).
+/// The key package of an installation, if it is there and names the inbox that the installation belongs to.
 fn usable<'p>(
     key_packages: &'p KeyPackages,
     installation: &InstallationId,
     inbox: Option<InboxId>,
 ) -> Option<&'p VerifiedKeyPackage> {
-    let package = key_packages.get(installation)?.as_ref()?;
-    (package.installation() == *installation && Some(package.inbox()) == inbox).then_some(package)
+    let (package, inbox) = (key_packages.get(installation)?.as_ref()?, inbox?);
+    package.is_of(installation, &inbox).then_some(package)
 }
 
 fn replacing_metadata(metadata: MutableMetadata) -> CommitPlan {

@@ -152,8 +152,9 @@ impl Inner {
         }
         let installations: Vec<InstallationId> = wanted.keys().copied().collect();
         let mut packages = self.fetch_key_packages(&installations).await?;
-        // One that names another inbox is no use either (identity §10.2).
-        packages.retain(|id, package| package.as_ref().map(|package| package.inbox()) == wanted.get(id).copied());
+        packages.retain(|id, package| {
+            package.as_ref().zip(wanted.get(id)).is_some_and(|(package, inbox)| package.is_of(id, inbox))
+        });
         if packages.is_empty() {
             return Err(ChangeError::NoUsableKeyPackage);
         }

@@ -1,10 +1,10 @@
 //! Changes of an inbox (identity §7).
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use subrosa_identity::{
     AssociationState, ChainVerdicts, Identifier, MemberIdentifier, SignatureRequest, SignatureRequestBuilder,
-    UnverifiedSignature, VerifiedUpdate,
+    UnverifiedSignature,
 };
 use subrosa_transport::Network;
 use subrosa_types::{InboxId, InstallationId, UnixNanos};
@@ -114,7 +114,7 @@ impl IdentityChange {
             // The node would refuse the same, with less to say about it.
             let known = inner.identities.refresh(&[*inbox]).await?;
             let state = known.log(inbox).map(|log| log.latest()).transpose()?;
-            if state.as_ref().is_some_and(|state| has_happened(state, &verified)) {
+            if state.as_ref().is_some_and(|state| state.has_applied(&verified)) {
                 return Ok(());
             }
             AssociationState::apply(state.as_ref(), &verified)?;
@@ -129,12 +129,6 @@ impl IdentityChange {
         }
         Ok(())
     }
-}
-
-/// Whether the log has this update: its signatures are over a text that no other update has, and all were seen.
-fn has_happened(state: &AssociationState, update: &VerifiedUpdate) -> bool {
-    let seen: BTreeSet<&[u8]> = state.seen_signatures().collect();
-    update.signatures().all(|signature| seen.contains(signature.seen_value()))
 }
 
 impl fmt::Debug for IdentityChange {

@@ -182,8 +182,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Key packages of these installations, verified; `None` for one without a usable one: missing, invalid, of
-    /// another installation (identity §10.2).
+    /// What the network has as key packages of these installations, verified; `None` for one that is missing or
+    /// invalid. Whose it really is, who uses it asks (identity §10.2).
     pub(crate) async fn fetch_key_packages(&self, installations: &[InstallationId]) -> Result<KeyPackages, SyncError> {
         if installations.is_empty() {
             return Ok(KeyPackages::new());
@@ -194,10 +194,7 @@ impl Inner {
         let verify = move || {
             let packages: Vec<&[u8]> = fetched.iter().map(|bytes| bytes.as_deref().unwrap_or_default()).collect();
             let verified = VerifiedKeyPackage::verify_all(&packages, now).into_iter().map(Result::ok);
-            let right = |(installation, package): (InstallationId, Option<VerifiedKeyPackage>)| {
-                (installation, package.filter(|package| package.installation() == installation))
-            };
-            wanted.into_iter().zip(verified).map(right).collect()
+            wanted.into_iter().zip(verified).collect()
         };
         tokio::task::spawn_blocking(verify).await.map_err(|_| SyncError::Unavailable(Unavailable::Stopped))
     }

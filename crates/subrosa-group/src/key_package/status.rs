@@ -46,7 +46,7 @@ impl KeyPackageStatus {
     pub fn of(answer: Option<&[u8]>, installation: &InstallationId, inbox: &InboxId, now: UnixNanos) -> Self {
         let Some(bytes) = answer.filter(|bytes| !bytes.is_empty()) else { return Self::Missing };
         match VerifiedKeyPackage::verify(bytes, now) {
-            Ok(package) if package.installation() == *installation && package.inbox() == *inbox => {
+            Ok(package) if package.is_of(installation, inbox) => {
                 Self::Valid(Lifetime { not_before: package.not_before(), not_after: package.not_after() })
             }
             Ok(package) => Self::WrongOwner { installation: package.installation(), inbox: package.inbox() },

@@ -98,8 +98,7 @@ pub enum KeyPackageError {
 
 impl VerifiedKeyPackage {
     /// Checks `bytes` at the time `now`: exactly one TLS key package, signatures, suite, keys, capabilities,
-    /// lifetime, credential, XMTP extensions. The requester compares [`Self::installation`] and [`Self::inbox`]
-    /// with what was asked for.
+    /// lifetime, credential, XMTP extensions. The requester asks [`Self::is_of`] whether it got what it wanted.
     ///
     /// # Errors
     /// [`KeyPackageError`], the first rule that failed.
@@ -132,6 +131,13 @@ impl VerifiedKeyPackage {
     #[must_use]
     pub const fn inbox(&self) -> InboxId {
         self.owner.inbox
+    }
+
+    /// Whether it is the package of this installation of this inbox. A node may serve another one, which would pass
+    /// all checks here and break later welcomes (identity §10.2, §10.3).
+    #[must_use]
+    pub fn is_of(&self, installation: &InstallationId, inbox: &InboxId) -> bool {
+        self.owner.installation == *installation && self.owner.inbox == *inbox
     }
 
     /// What its welcome is wrapped to.

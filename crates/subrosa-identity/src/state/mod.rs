@@ -214,6 +214,13 @@ impl AssociationState {
         self.inner.seen_signatures.iter().map(Vec::as_slice)
     }
 
+    /// Whether this update was applied: all of its signatures were seen, and no other update has their text
+    /// (identity §4.2, §6.2). True for an update without signatures, which leaves no trace.
+    #[must_use]
+    pub fn has_applied(&self, update: &VerifiedUpdate) -> bool {
+        update.signatures().all(|signature| self.inner.seen_signatures.contains(signature.seen_value()))
+    }
+
     /// What changed from `old` to `new`; from nothing, every member is new (identity §6.7).
     #[must_use]
     pub fn diff(old: Option<&Self>, new: &Self) -> StateDiff {

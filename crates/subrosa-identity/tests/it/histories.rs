@@ -246,7 +246,9 @@ proptest! {
     #[test]
     fn an_update_counts_once_unless_it_does_nothing(steps in steps()) {
         let history = run(&steps);
-        for Accepted { update, after, .. } in &history.accepted {
+        for Accepted { before, update, after, .. } in &history.accepted {
+            prop_assert!(after.has_applied(update) && history.end.has_applied(update));
+            prop_assert_eq!(before.has_applied(update), update.signatures().next().is_none());
             for state in [after, &history.end] {
                 let again = AssociationState::apply(Some(state), update);
                 if update.signatures().next().is_none() {
