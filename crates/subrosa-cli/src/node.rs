@@ -66,12 +66,10 @@ pub(crate) async fn run(args: NodeArgs) -> Result<(), Failure> {
                 .code(Code::Usage));
         }
     };
-    let environment =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     if args.forget {
         config.retention = Retention::deployed();
     }
-    config.chains = verifier(args.chains, environment)?;
+    config.chains = verifier(args.chains, environment())?;
     let chains = config.chains.clone();
     let mut stop = signals::Stop::listen()?;
     let node = open(config)?;
@@ -94,6 +92,11 @@ pub(crate) async fn run(args: NodeArgs) -> Result<(), Failure> {
         ended = ended(&mut validation) => Err(server_ended(ended)),
         never = forget_now_and_then(&node), if args.forget => match never {},
     }
+}
+
+/// The variables that are text.
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Whom to ask about contract wallets: the environment, and the command line before it. `None` if nobody.

@@ -4,8 +4,8 @@ use std::sync::{Arc, PoisonError};
 
 use serde_json::{Value, json};
 use subrosa::{
-    Identifier, IdentityChange, InboxId, Inboxes, InstallationId, KeyPackageStatus, MemberIdentifier, PasskeySignature,
-    Reassign, Registration, UnverifiedSignature,
+    Identifier, IdentityChange, InboxId, Inboxes, InstallationId, KeyPackageStatus, PasskeySignature, Reassign,
+    Registration, UnverifiedSignature,
 };
 use subrosa_transport::GrpcNetwork;
 use subrosa_types::hex;
@@ -14,6 +14,7 @@ use super::{
     driver::{Answer, Driver, Refused, done},
     request::{Bytes, Change, Id, Name, NameKind, Signature},
 };
+use crate::update::named;
 
 /// What waits for signatures.
 pub(super) enum Unsigned {
@@ -28,7 +29,7 @@ impl Unsigned {
             Self::Registration(registration) => (registration.text(), registration.missing_signers()),
             Self::Change(change) => (change.text(), change.missing_signers()),
         };
-        json!({ "text": text, "missing": missing.iter().map(member).collect::<Vec<_>>() })
+        json!({ "text": text, "missing": missing.iter().map(named).collect::<Vec<_>>() })
     }
 
     async fn add(&mut self, signature: UnverifiedSignature) -> Result<(), Refused> {
@@ -46,18 +47,18 @@ impl Driver {
         let client = self.client()?;
         let states = client.fresh_inbox_states(&[inbox]).await?;
         let state = states.get(&inbox).ok_or(Refused::Unknown)?;
-        let updates = client.fresh_identity_updates(&[inbox]).await?.into_values().sum::<usize>();
+        let updates = client.fresh_identity_updates(&[inbox]).await?.get(&inbox).copied();
         let members = state.members().into_iter().map(|one| {
             json!({
-                "member": member(&one.identifier),
-                "added_by": one.added_by.as_ref().map(member),
+                "member": named(&one.identifier),
+                "added_by": one.added_by.as_ref().map(named),
                 "client_timestamp_ns": one.client_timestamp_ns.map(|time| time.to_string()),
                 "added_on_chain_id": one.added_on_chain_id,
             })
         });
         Ok(json!({
             "inbox": state.inbox_id().to_hex(),
-            "recovery": member(&state.recovery_identifier().clone().into()),
+            "recovery": named(&state.recovery_identifier().clone().into()),
             "members": members.collect::<Vec<_>>(),
             "creation_kind": format!("{:?}", client.creation_kind(inbox).await?),
             "updates": updates,
@@ -169,15 +170,6 @@ fn unverified(signature: Signature) -> Result<UnverifiedSignature, Refused> {
             UnverifiedSignature::contract_wallet(chain_id, &address, signature.0, block_number)?
         }
     })
-}
-
-fn member(member: &MemberIdentifier) -> Value {
-    let kind = match member {
-        MemberIdentifier::Ethereum(_) => "ethereum",
-        MemberIdentifier::Passkey(_) => "passkey",
-        _ => "installation",
-    };
-    json!({ "kind": kind, "identifier": member.text() })
 }
 
 fn bare(installations: Vec<Id<InstallationId>>) -> Vec<InstallationId> {

@@ -3,6 +3,7 @@
 mod facts;
 mod why;
 
+use serde_json::{Value, json};
 use subrosa_identity::{IdentityAction, MemberIdentifier, SignatureKind, Slot};
 
 pub(crate) use facts::{action as action_facts, inbox as inbox_facts};
@@ -55,6 +56,11 @@ pub(crate) const fn member_kind(member: &MemberIdentifier) -> &'static str {
         MemberIdentifier::Passkey(_) => "passkey",
         _ => "unknown",
     }
+}
+
+/// A member for programs, as in the vectors.
+pub(crate) fn named(member: &MemberIdentifier) -> Value {
+    json!({ "kind": member_kind(member), "identifier": member.text() })
 }
 
 /// A member with its kind. May hold anything that a peer wrote: escape it.

@@ -1,6 +1,6 @@
 //! `subrosa verify inbox`: one inbox, update by update.
 
-use std::{env, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -52,9 +52,7 @@ pub(crate) struct InboxArgs {
 
 /// Reads, replays and shows the log.
 pub(super) async fn run(args: InboxArgs) -> Result<(), Failure> {
-    let environment =
-        env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let chains = node::verifier(args.chains, environment)?;
+    let chains = node::verifier(args.chains, node::environment())?;
     let url = args.node.as_deref().or_else(|| args.file.is_none().then_some(NODE));
     let network = url.map(connect).transpose()?;
     let network = network.as_ref().map(|network| network as &dyn Network);

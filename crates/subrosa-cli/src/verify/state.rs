@@ -8,7 +8,7 @@ use subrosa_types::hex;
 
 use crate::{
     paint::{Page, Style},
-    update::{member, member_at_party, member_kind},
+    update::{member, member_at_party, member_kind, named},
 };
 
 /// Deepest level that is indented: below it members stand at this level, each with who added it.
@@ -24,10 +24,6 @@ pub(super) fn json(state: &AssociationState) -> Value {
         "members": members.into_iter().map(member_json).collect::<Vec<_>>(),
         "seen_signatures": state.seen_signatures().map(hex::encode).collect::<Vec<_>>(),
     })
-}
-
-fn named(identifier: &MemberIdentifier) -> Value {
-    json!({ "kind": member_kind(identifier), "identifier": identifier.text() })
 }
 
 fn member_json(member: &Member) -> Value {
